@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* Outgoing connections: begun here, non-blocking, for every engine; established by the engine. */
+#include "core/core.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int plx_connect(struct plx_loop *l, const struct plx_addr *to, const struct plx_handler *handler,
+                const void *state, struct plx_conn **out)
+{
+    if (out)
+        *out = NULL;
+    if (l->parent || !(l->row->pub.caps & PLX_CAP_CONNECT))
+        return -EOPNOTSUPP;
+    struct plx__socket s = {0};
+    s.handler = handler;
+    plx__peer_set(&s.peer, &to->sa, to->len);
+    s.fd = plx__socket_connect(to, &s.connecting);
+    if (s.fd < 0)
+        return s.fd;
+    int rc = l->engine->blocking_fds && !s.connecting ? plx__socket_blocking(s.fd, true) : 0;
+    if (rc == 0 && state && handler->state_size) {
+        /* A copy, because a thread may make the connection later than the caller keeps its own. */
+        s.state = malloc(handler->state_size);
+        if (s.state)
+            memcpy(s.state, state, handler->state_size);
+        rc = s.state ? 0 : -ENOMEM;
+    }
+    s.number = atomic_fetch_add(&l->group->numbers, 1) + 1;
+    if (rc == 0)
+        rc = l->engine->adopt(l, &s, out);
+    if (rc < 0)
+        plx__socket_drop(l, &s);
+    return rc;
+}

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A connection: what it wants, and what happens to it. No I/O here.
+ *
+ *               connected            plx_finish()           FIN sent
+ *   CONNECTING ----------> OPEN ------------------> FINISHING ------> LINGERING
+ *        |                   |                          |                 |
+ *        | refused,          | plx_abort(), an error,   | likewise        | the peer's end,
+ *        v timed out         v a limit                  v                 v or linger time over
+ *      ENDED <---------------+--------------------------+-----------------+
+ *        |
+ *        v  the engine has nothing in flight: plx__conn_retire() calls on_close, frees
+ *
+ * One function, set_phase(), changes the state.
+ *
+ * Wants:  CONNECTING  CONNECT
+ *         OPEN        READ unless paused, throttled or at the peer's end; WRITE while queued
+ *         FINISHING   the same READ (discarded, lest the peer block and never read our answer);
+ *                     WRITE while queued, then FIN
+ *         LINGERING   READ until the peer's end, then nothing
+ *         ENDED       nothing: retire me
+ */
+#include "core/core.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void set_phase(struct plx_conn *c, enum plx__phase phase)
+{
+    c->phase = (uint8_t)phase;
+    c->moved_ms = c->loop->now_ms;
+}
+
+/* ---- making ---------------------------------------------------------------------------------- */
+
+static bool grow_slots(struct plx_loop *l)
+{
+    uint32_t cap = l->slots_cap ? l->slots_cap * 2 : 16;
+    if (l->parent)
+        cap = 1; /* the loop of one connection */
+    struct plx__slot *slots = realloc(l->slots, cap * sizeof(*slots));
+    if (!slots)
+        return false;
+    l->slots = slots;
+    l->slots_cap = cap;
+    return true;
+}
+
+static bool take_slot(struct plx_loop *l, struct plx_conn *c)
+{
+    uint32_t i = l->free_slot;
+    if (i != UINT32_MAX) {
+        l->free_slot = l->slots[i].next_free;
+    } else {
+        if (l->nslots == l->slots_cap && !grow_slots(l))
+            return false;
+        i = l->nslots++;
+        l->slots[i].generation = 1;
+    }
+    l->slots[i].conn = c;
+    c->slot = i;
+    c->generation = l->slots[i].generation;
+    return true;
+}
+
+static void free_slot(struct plx_loop *l, uint32_t i)
+{
+    l->slots[i].conn = NULL;
+    l->slots[i].generation++;
+    l->slots[i].next_free = l->free_slot;
+    l->free_slot = i;
+}
+
+struct plx_conn *plx__conn_new(struct plx_loop *l, const struct plx__socket *s)
+{
+    struct plx_conn *c = calloc(1, sizeof(*c) + s->handler->state_size);
+    if (!c || !take_slot(l, c)) {
+        free(c);
+        return NULL;
+    }
+    c->source.kind = PLX__CONN;
+    c->fd = s->fd;
+    c->loop = l;
+    c->handler = s->handler;
+    c->peer = s->peer;
+    c->number = s->number;
+    c->flags = s->gated ? PLX__F_GATED : 0;
+    c->sent_ms = l->now_ms;
+    if (s->state)
+        memcpy(c->state, s->state, s->handler->state_size);
+    free(s->state);
+    set_phase(c, s->connecting ? PLX__CONNECTING : PLX__OPEN);
+    l->nconn++;
+    int64_t limit = s->connecting ? l->limits.connect_ns : l->limits.idle_ns;
+    if (limit > 0)
+        plx__loop_deadline(l, l->now + limit);
+    return c;
+}
+
+/* ---- ending ---------------------------------------------------------------------------------- */
+
+static void count_end(struct plx_conn *c, int err)
+{
+    struct plx_loop *l = c->loop;
+    switch (-err) {
+    case 0:
+    case ECANCELED: break;
+    case ECONNRESET:
+    case EPIPE: PLX__COUNT(l, resets, 1); break;
+    case ENOBUFS:
+    case EMSGSIZE: PLX__COUNT(l, overflows, 1); break;
+    case ETIMEDOUT: break; /* counted by plx__conn_judge(), by kind */
+    default: PLX__COUNT(l, errors, 1);
+    }
+}
+
+void plx__conn_fail(struct plx_conn *c, int err)
+{
+    if (c->phase == PLX__ENDED)
+        return;
+    c->err = err; /* the first error is the cause; what follows are its effects */
+    count_end(c, err);
+    if (c->out_bytes > 0)
+        c->flags |= PLX__F_RESET;
+    set_phase(c, PLX__ENDED);
+    if (!(c->flags & PLX__F_BUSY))
+        plx__conn_dirty(c);
+}
+
+void plx_abort(struct plx_conn *c, int err)
+{
+    plx__conn_fail(c, err > 0 ? -err : err);
+}
+
+void plx_finish(struct plx_conn *c)
+{
+    if (c->phase != PLX__OPEN && c->phase != PLX__CONNECTING)
+        return;
+    if (c->phase == PLX__CONNECTING) {
+        plx__conn_fail(c, -ECANCELED);
+        return;
+    }
+    set_phase(c, PLX__FINISHING);
+    if (!(c->flags & PLX__F_BUSY))
+        plx__conn_dirty(c);
+}
+
+void plx__conn_fin_sent(struct plx_conn *c)
+{
+    if (c->phase != PLX__FINISHING)
+        return;
+    set_phase(c, c->flags & PLX__F_EOF ? PLX__ENDED : PLX__LINGERING);
+    if (c->phase == PLX__LINGERING && c->loop->limits.linger_ns > 0)
+        plx__loop_deadline(c->loop, c->loop->now + c->loop->limits.linger_ns);
+}
+
+void plx__conn_retire(struct plx_conn *c)
+{
+    struct plx_loop *l = c->loop;
+    if (c->flags & PLX__F_DEAD)
+        return;
+    set_phase(c, PLX__ENDED);
+    c->flags |= PLX__F_DEAD | PLX__F_BUSY; /* nothing that on_close does leads anywhere */
+    plx__socket_close(c->fd, c->flags & PLX__F_RESET);
+    PLX__COUNT(l, calls_other, 1);
+    if (c->flags & PLX__F_OPENED)
+        PLX__COUNT(l, closed, 1);
+    if (plx__logs(l, PLX_LOG_INFO)) {
+        char text[PLX_ADDR_TEXT];
+        plx__log(l, PLX_LOG_INFO, "%s closed: %s", plx__peer_text(&c->peer, text, sizeof(text)),
+                 c->err ? plx_error_text(c->err) : "by the peer");
+    }
+    if (c->handler->on_close)
+        c->handler->on_close(c, c->err);
+    if (c->flags & PLX__F_GATED)
+        plx__group_leave(l->group, &c->peer);
+    if (l->lent.conn == c)
+        l->lent.conn = NULL;
+    plx__outq_free(&c->out, &l->chunks);
+    free(c->in);
+    c->in = NULL;
+    free_slot(l, c->slot);
+    l->nconn--;
+    if (!(c->flags & PLX__F_DIRTY)) { /* else the dirty list still names it; the loop moves it */
+        c->next = l->dead;
+        l->dead = c;
+    }
+}
+
+void plx__conn_dirty(struct plx_conn *c)
+{
+    if (c->flags & (PLX__F_DIRTY | PLX__F_DEAD))
+        return;
+    c->flags |= PLX__F_DIRTY;
+    c->next = c->loop->dirty;
+    c->loop->dirty = c;
+}
+
+/* ---- wants ----------------------------------------------------------------------------------- */
+
+unsigned plx__conn_want(const struct plx_conn *c)
+{
+    unsigned read = c->flags & PLX__F_EOF ? 0 : PLX__WANT_READ;
+    unsigned write = c->out_bytes ? PLX__WANT_WRITE : 0;
+    switch ((enum plx__phase)c->phase) {
+    case PLX__CONNECTING: return PLX__WANT_CONNECT;
+    case PLX__OPEN:
+        if (c->flags & (PLX__F_PAUSED | PLX__F_THROTTLED))
+            read = 0;
+        return read | write;
+    case PLX__FINISHING: return read | (write ? write : PLX__WANT_FIN);
+    case PLX__LINGERING: return read ? read : PLX__WANT_RETIRE;
+    case PLX__ENDED: break;
+    }
+    return PLX__WANT_RETIRE;
+}
+
+void plx__conn_opened(struct plx_conn *c)
+{
+    struct plx_loop *l = c->loop;
+    if (c->phase != PLX__OPEN || (c->flags & PLX__F_OPENED))
+        return;
+    c->flags |= PLX__F_OPENED;
+    if (c->flags & PLX__F_GATED)
+        PLX__COUNT(l, accepted, 1);
+    else
+        PLX__COUNT(l, connected, 1);
+    if (plx__logs(l, PLX_LOG_INFO)) {
+        char text[PLX_ADDR_TEXT];
+        plx__log(l, PLX_LOG_INFO, "%s connection %s %s, fd = %d",
+                 c->flags & PLX__F_GATED ? "accept" : "open",
+                 c->flags & PLX__F_GATED ? "from" : "to",
+                 plx__peer_text(&c->peer, text, sizeof(text)), c->fd);
+    }
+    if (!c->handler->on_open)
+        return;
+    unsigned was = plx__conn_enter(c);
+    int rc = c->handler->on_open(c);
+    if (rc < 0)
+        plx__conn_fail(c, rc);
+    plx__conn_leave(c, was);
+}
+
+void plx__conn_connected(struct plx_conn *c, int so_error)
+{
+    if (c->phase != PLX__CONNECTING)
+        return;
+    if (so_error) {
+        plx__conn_fail(c, -so_error);
+        return;
+    }
+    set_phase(c, PLX__OPEN);
+    if (c->loop->limits.idle_ns > 0)
+        plx__loop_deadline(c->loop, c->loop->now + c->loop->limits.idle_ns);
+    plx__conn_opened(c);
+}
+
+/* ---- time limits ----------------------------------------------------------------------------- */
+
+/* Nanoseconds left of `limit` since `then`; a limit that is off never ends. Rounded up by the
+ * clock's millisecond, so that no limit is early. */
+static int64_t left(const struct plx_conn *c, uint32_t then, int64_t limit)
+{
+    if (limit <= 0)
+        return INT64_MAX;
+    return limit + PLX_MSEC - (int64_t)plx__ms_since(c->loop, then) * PLX_MSEC;
+}
+
+int64_t plx__conn_judge(struct plx_conn *c)
+{
+    struct plx_loop *l = c->loop;
+    int64_t idle = INT64_MAX;
+    switch ((enum plx__phase)c->phase) {
+    case PLX__ENDED: return INT64_MAX;
+    case PLX__CONNECTING: idle = left(c, c->moved_ms, l->limits.connect_ns); break;
+    case PLX__OPEN:
+    case PLX__FINISHING: idle = left(c, c->moved_ms, l->limits.idle_ns); break;
+    case PLX__LINGERING: idle = left(c, c->moved_ms, l->limits.linger_ns); break;
+    }
+    int64_t write = c->out_bytes ? left(c, c->sent_ms, l->limits.write_ns) : INT64_MAX;
+    if (write <= 0) {
+        PLX__COUNT(l, timeouts_write, 1);
+        plx__conn_fail(c, -ETIMEDOUT);
+    } else if (idle <= 0 && c->phase == PLX__LINGERING) {
+        plx__conn_fail(c, 0); /* our side has ended well; the peer merely never closed its own */
+    } else if (idle <= 0) {
+        if (c->phase != PLX__CONNECTING)
+            PLX__COUNT(l, timeouts_idle, 1);
+        plx__conn_fail(c, -ETIMEDOUT);
+    } else {
+        int64_t next = idle < write ? idle : write;
+        return next == INT64_MAX ? next : l->now + next;
+    }
+    return INT64_MAX;
+}
+
+/* ---- what a handler may ask --------------------------------------------------------------------
+ */
+
+void *plx_conn_state(struct plx_conn *c)
+{
+    return c->state;
+}
+
+const struct plx_handler *plx_conn_handler(const struct plx_conn *c)
+{
+    return c->handler;
+}
+
+struct plx_loop *plx_conn_loop(const struct plx_conn *c)
+{
+    return c->loop;
+}
+
+uint64_t plx_conn_number(const struct plx_conn *c)
+{
+    return c->number;
+}
+
+void plx_conn_peer(const struct plx_conn *c, struct plx_addr *out)
+{
+    struct plx__peer peer = c->peer;
+    if (!peer.family && !(c->flags & PLX__F_DEAD))
+        plx__socket_peer(c->fd, &peer);
+    plx__peer_get(&peer, out);
+}
+
+size_t plx_conn_queued(const struct plx_conn *c)
+{
+    return c->out_bytes;
+}
+
+bool plx_conn_ended(const struct plx_conn *c)
+{
+    return c->phase > PLX__OPEN || (c->flags & PLX__F_EOF);
+}
+
+struct plx_conn_ref plx_conn_ref(const struct plx_conn *c)
+{
+    return (struct plx_conn_ref){.slot = c->slot, .generation = c->generation};
+}

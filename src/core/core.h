@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inside of the library: what the core, the engines, servers and clients share.
+ *
+ *   cmd -> server/client -> core <- engine <- selector
+ *
+ * The core does no I/O on connections. It knows what a connection wants; an engine performs that
+ * its own way and reports what happened. The whole contract between the two is plx__conn_*()
+ * below and struct plx__engine_ops.
+ */
+#ifndef POLLUX_CORE_H
+#define POLLUX_CORE_H
+
+#include <pollux/pollux.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <sys/uio.h>
+
+/* The first member of everything an engine may get back from a wait. */
+enum plx__kind { PLX__CONN, PLX__LISTENER, PLX__WATCH, PLX__WAKE };
+struct plx__source {
+    uint8_t kind;
+};
+
+/* ---- output chunks (outq.c) ------------------------------------------------------------------ */
+
+struct plx__chunk {
+    struct plx__chunk *next;
+    uint32_t off, len, cap; /* unsent bytes are data[off .. len) */
+    unsigned char data[];
+};
+
+#define PLX__CHUNK_SMALL (4096u - (unsigned)sizeof(struct plx__chunk))
+#define PLX__CHUNK_LARGE (65536u - (unsigned)sizeof(struct plx__chunk))
+
+/* Free chunks of a loop, so that a steady state allocates nothing. */
+struct plx__chunks {
+    struct plx__chunk *small, *large;
+    unsigned nsmall, nlarge;
+};
+struct plx__chunk *plx__chunk_get(struct plx__chunks *, size_t want);
+void plx__chunk_put(struct plx__chunks *, struct plx__chunk *);
+void plx__chunks_free(struct plx__chunks *);
+
+/* Output of one connection, in order. Chunks never move: the kernel may hold the front. */
+struct plx__outq {
+    struct plx__chunk *head, *tail;
+};
+int plx__outq_add(struct plx__outq *, struct plx__chunks *, const void *p, size_t n);
+int plx__outq_iov(const struct plx__outq *, struct iovec *, int cap);
+size_t plx__outq_drop(struct plx__outq *, struct plx__chunks *, size_t n);
+void plx__outq_free(struct plx__outq *, struct plx__chunks *);
+
+/* ---- a connection ---------------------------------------------------------------------------- */
+
+/* A peer address without the padding of sockaddr_storage: a connection should stay small. */
+struct plx__peer {
+    unsigned char ip[16]; /* v4 in the first four */
+    uint32_t scope;
+    uint16_t port;   /* host order */
+    uint16_t family; /* 0 = not known yet */
+};
+void plx__peer_set(struct plx__peer *, const struct sockaddr *, socklen_t);
+void plx__peer_get(const struct plx__peer *, struct plx_addr *);
+
+enum plx__phase {
+    PLX__CONNECTING, /* outgoing, not established */
+    PLX__OPEN,
+    PLX__FINISHING, /* plx_finish(): write the queue, then FIN */
+    PLX__LINGERING, /* FIN sent; input is discarded until the peer's */
+    PLX__ENDED      /* wants nothing; on_close is due */
+};
+
+#define PLX__F_BUSY      0x0001u /* a callback runs: the engine looks at the wants afterwards */
+#define PLX__F_DIRTY     0x0002u /* on the loop's dirty list */
+#define PLX__F_EOF       0x0004u /* the peer's end has been read */
+#define PLX__F_EOF_TOLD  0x0008u /* ... and the handler told */
+#define PLX__F_PAUSED    0x0010u /* plx_pause() */
+#define PLX__F_THROTTLED 0x0020u /* above the high-water mark */
+#define PLX__F_DRAINING  0x0040u /* end when there is nothing more to read at the moment */
+#define PLX__F_RESUME    0x0080u /* held input is to be shown to the handler again */
+#define PLX__F_GATED     0x0100u /* counted in the group's limits */
+#define PLX__F_OPENED    0x0200u /* on_open was called (or would have been) */
+#define PLX__F_DEAD      0x0400u /* retired, freed after the turn */
+#define PLX__F_RESET     0x0800u /* end with RST */
+
+struct plx_conn {
+    struct plx__source source;
+    uint8_t phase;  /* enum plx__phase; changed by set_phase() in conn.c only */
+    uint16_t flags; /* PLX__F_* */
+    int fd;
+    uint32_t slot, generation;
+    int err;
+    uint32_t moved_ms; /* last byte in either direction, on the loop's millisecond clock */
+    uint32_t sent_ms;  /* last progress of the output queue, or when it began to wait */
+    struct plx_loop *loop;
+    const struct plx_handler *handler;
+    struct plx__outq out;
+    size_t out_bytes;      /* queued, what is borrowed from the input buffer included */
+    struct plx__chunk *in; /* input the handler has left unconsumed, or NULL */
+    struct plx_conn *next; /* dirty or dead list */
+    uint64_t number;
+    union {
+        struct { /* readiness.c */
+            uint8_t armed, may_read, may_write, more, listed;
+            struct plx_conn *next;
+        } ready;
+        struct { /* uring.c */
+            uint8_t receiving, sending, cancelling, polling;
+        } ring;
+        void *aio;
+    } eng;
+    struct plx__peer peer;
+    _Alignas(max_align_t) unsigned char state[];
+};
+
+/* What an engine needs to know of a socket to make it a connection. */
+struct plx__socket {
+    int fd;
+    const struct plx_handler *handler;
+    void *state; /* initial user state or NULL; freed by plx__conn_new(), plx__socket_drop() */
+    struct plx__peer peer;
+    uint64_t number;
+    bool gated, connecting;
+};
+
+/* Marks that a callback runs, so that what it asks for is left to the engine that called. Returns
+ * what plx__conn_leave() needs: callbacks nest (an on_drain that lets held input through). */
+static inline unsigned plx__conn_enter(struct plx_conn *c)
+{
+    unsigned was = c->flags & PLX__F_BUSY;
+    c->flags |= PLX__F_BUSY;
+    return was;
+}
+
+static inline void plx__conn_leave(struct plx_conn *c, unsigned was)
+{
+    if (!was)
+        c->flags = (uint16_t)(c->flags & ~PLX__F_BUSY);
+}
+
+#define PLX__WANT_READ    0x1u
+#define PLX__WANT_WRITE   0x2u
+#define PLX__WANT_FIN     0x4u  /* shut the sending side down, then say plx__conn_fin_sent() */
+#define PLX__WANT_CONNECT 0x8u  /* wait for writability, then say plx__conn_connected() */
+#define PLX__WANT_RETIRE  0x10u /* let what is in flight come back, then plx__conn_retire() */
+
+/* Makes the connection in a slot of `loop`; NULL without memory. The engine calls
+ * plx__conn_opened() once it can act on wants. */
+struct plx_conn *plx__conn_new(struct plx_loop *, const struct plx__socket *);
+void plx__conn_opened(struct plx_conn *);
+/* Closes a socket that did not become a connection, gives its place in the limits back. */
+void plx__socket_drop(struct plx_loop *, const struct plx__socket *);
+void plx__conn_connected(struct plx_conn *, int so_error); /* 0 or errno */
+
+/* What the connection wants now; 0 = nothing: it waits for its handler. */
+unsigned plx__conn_want(const struct plx_conn *);
+/* Shows held input to the handler again if it may be. Call before plx__conn_want() when the
+ * connection was on the dirty list. */
+void plx__conn_pump(struct plx_conn *);
+
+/*
+ * n > 0 bytes arrived, 0 = the peer's end, < 0 = -errno. The bytes are lent until
+ * plx__conn_release(), so that output which repeats input (an echo) needs no copy if it is written
+ * between the two.
+ */
+void plx__conn_received(struct plx_conn *, const void *p, ssize_t n);
+void plx__conn_release(struct plx_conn *);
+/* Nothing more to read at the moment (EAGAIN): a draining connection ends here. */
+void plx__conn_quiet(struct plx_conn *);
+
+/* Up to `cap` pieces of the queue's front; they stay in place until plx__conn_sent(). */
+int plx__conn_outgoing(struct plx_conn *, struct iovec *, int cap);
+void plx__conn_sent(struct plx_conn *, ssize_t n); /* partial allowed; < 0 = -errno */
+void plx__conn_stalled(struct plx_conn *);         /* the socket takes no more: time it */
+void plx__conn_fin_sent(struct plx_conn *);
+/* Judges the time limits; ends the connection if one has passed. Returns the next deadline. */
+int64_t plx__conn_judge(struct plx_conn *);
+void plx__conn_fail(struct plx_conn *, int err);
+/* Legal only when nothing is in flight. Closes the descriptor, calls on_close. */
+void plx__conn_retire(struct plx_conn *);
+void plx__conn_dirty(struct plx_conn *);
+
+/* ---- what the workers of one server share (group.c) ------------------------------------------ */
+
+struct plx__listen_socket {
+    int fd;
+    atomic_int refs; /* loops that accept from it */
+};
+
+struct plx__group {
+    int64_t max_connections, max_per_ip; /* PLX_OFF = none */
+    _Atomic int64_t open;
+    _Atomic uint64_t numbers;
+    pthread_mutex_t lock; /* of the table of addresses */
+    struct plx__ip_count *ips;
+    size_t nips, ips_cap;
+    struct plx__listen_socket *sockets; /* so that a forked child can close them */
+    size_t nsockets;
+};
+int plx__group_init(struct plx__group *);
+void plx__group_fini(struct plx__group *);
+/* 0, or -EUSERS: over a limit. Any thread. */
+int plx__group_enter(struct plx__group *, const struct plx__peer *);
+void plx__group_leave(struct plx__group *, const struct plx__peer *);
+
+/* ---- listeners (listener.c) ------------------------------------------------------------------ */
+
+struct plx__listener {
+    struct plx__source source;
+    bool active;    /* the engine watches it */
+    bool exclusive; /* ask the selector to wake one waiter only */
+    bool over;      /* a "limit reached" line was logged and not yet taken back */
+    bool more;      /* edge-triggered: the queue was not emptied */
+    struct plx_loop *loop;
+    struct plx__listen_socket *socket;
+    const struct plx_handler *handler;
+    void *eng; /* the engine's own */
+    int spare; /* a descriptor to give up when there are no others, see listener.c */
+    struct plx_timer *backoff;
+    int64_t pause_ns; /* the next pause */
+    struct plx__listener *next;
+};
+
+/* Accepts what the engine has got from accept4(2): checks the limits, adopts. */
+void plx__accepted(struct plx__listener *, int fd, const struct sockaddr *, socklen_t);
+/* accept4(2) until EAGAIN, at most `budget` times. Returns how many were accepted. */
+int plx__accept_batch(struct plx__listener *, int budget);
+/* What to do after accept failed with `err` (errno): go on, or stop until readiness or for a
+ * while (the listener is then paused already). */
+enum plx__accept_verdict { PLX__ACCEPT_AGAIN, PLX__ACCEPT_WAIT, PLX__ACCEPT_PAUSED };
+enum plx__accept_verdict plx__accept_failed(struct plx__listener *, int err);
+
+int plx__listener_add(struct plx_loop *, struct plx__listen_socket *, const struct plx_handler *,
+                      bool exclusive);
+void plx__listeners_close(struct plx_loop *);
+
+/* ---- sockets: the only descriptors that the core itself touches (socket.c) --------------------
+ */
+
+/* A listening socket. -errno with `why`. */
+int plx__socket_listen(const struct plx_addr *, bool reuseport, int backlog, bool blocking,
+                       struct plx_why *);
+/* Begins a connection, non-blocking: the descriptor, established or not. */
+int plx__socket_connect(const struct plx_addr *, bool *connecting);
+int plx__socket_blocking(int fd, bool on);
+void plx__socket_peer(int fd, struct plx__peer *);
+/* Whether a connect that was begun is done: 0 or errno; EINPROGRESS = not yet. */
+int plx__socket_connected(int fd);
+/* After both directions were shut down by us: whether the peer has ended its own. recv(2) can no
+ * longer tell, the state of TCP can. */
+bool plx__socket_peer_ended(int fd);
+/* Closes; with `reset` the peer sees RST and the kernel forgets what is queued. */
+void plx__socket_close(int fd, bool reset);
+
+/* A wake-up that a signal handler may write to. A pipe, not an eventfd: signal-driven I/O needs
+ * fasync, which eventfd has not. */
+struct plx__wake {
+    struct plx__source source;
+    int rd, wr;
+    atomic_bool set;
+};
+int plx__wake_open(struct plx__wake *, bool blocking_reader);
+void plx__wake_signal(struct plx__wake *); /* any thread, async-signal-safe */
+void plx__wake_clear(struct plx__wake *);  /* after the reader was found ready */
+void plx__wake_close(struct plx__wake *);
+
+/* ---- loops ----------------------------------------------------------------------------------- */
+
+struct plx__slot {
+    struct plx_conn *conn;
+    uint32_t generation, next_free;
+};
+
+struct plx__post {
+    struct plx__post *next;
+    void (*fn)(void *);
+    void *arg;
+};
+
+#define PLX__NSTATS (sizeof(struct plx_stats) / sizeof(uint64_t))
+struct plx__counters {
+    _Atomic uint64_t v[PLX__NSTATS];
+};
+
+struct plx_timer {
+    struct plx_loop *loop;
+    int64_t at, every;
+    uint64_t seq; /* timers of one instant run in the order they were started */
+    size_t index; /* in the heap */
+    void (*fn)(void *);
+    void *arg;
+    bool running, stopped;
+};
+
+struct plx_watch {
+    struct plx__source source;
+    struct plx_loop *loop;
+    int fd;
+    unsigned events;
+    void (*fn)(int, unsigned, void *);
+    void *arg;
+    struct plx_watch *next, *next_dead;
+    bool stopped;
+    bool hot;  /* readiness.c: may be ready */
+    void *eng; /* the engine's own */
+};
+
+/* Input of one read: 64 KiB keeps the buffer within a typical second-level cache. */
+#define PLX__INBUF 65536
+
+struct plx_loop {
+    const struct plx__model *row;
+    const struct plx__engine_ops *engine;
+    void *state;              /* the engine's */
+    struct plx_loop *parent;  /* the accepting loop, for the loop of one connection */
+    struct plx__group *group; /* never NULL: a lone loop has its own */
+    struct plx__group own_group;
+    struct plx_limits limits;
+    struct plx_log log;
+    unsigned pool_size, pool_queue;
+    int64_t poll_pause_ns, tick_ns;
+
+    int64_t now, start;
+    uint32_t now_ms;
+    unsigned char *inbuf;
+    struct { /* input lent to a handler, and how much of it is queued as output uncopied */
+        struct plx_conn *conn;
+        const unsigned char *base, *end, *from, *to;
+    } lent;
+
+    struct plx__slot *slots;
+    uint32_t nslots, slots_cap, free_slot;
+    size_t nconn; /* connections, those in threads and processes of this loop included */
+    struct plx_conn *dirty, *dead;
+    struct plx__chunks chunks;
+
+    struct plx_timer **heap;
+    size_t ntimers, heap_cap;
+    uint64_t timer_seq;
+    int64_t sweep_at; /* when to judge time limits next; INT64_MAX = nothing to judge */
+    int64_t quiet_since;
+
+    struct plx__listener *listeners;
+    struct plx_watch *watches, *dead_watches;
+    struct plx_signal *signals;
+    atomic_bool signalled;
+
+    pthread_mutex_t post_lock;
+    struct plx__post *posted, **posted_end;
+    atomic_bool has_posted, stop, drain;
+    bool ended;          /* plx__loop_end() */
+    bool draining, more; /* more: the last wait did not report everything that is ready */
+
+    struct plx__counters *counters; /* its own, or where the parent can read them */
+    struct plx__counters own_counters;
+};
+
+#define PLX__STAT(field) (offsetof(struct plx_stats, field) / sizeof(uint64_t))
+
+/* Counts on the loop's own thread: no locked instruction, and still readable from others. */
+static inline void plx__count_at(struct plx_loop *l, size_t i, uint64_t n)
+{
+    uint64_t v = atomic_load_explicit(&l->counters->v[i], memory_order_relaxed);
+    atomic_store_explicit(&l->counters->v[i], v + n, memory_order_relaxed);
+}
+#define PLX__COUNT(loop, field, n) plx__count_at((loop), PLX__STAT(field), (uint64_t)(n))
+void plx__stats_add(struct plx_stats *, const struct plx__counters *);
+
+int64_t plx__clock(void);
+/* Ends everything that runs on the loop, on its thread; its counters can still be read. */
+void plx__loop_end(struct plx_loop *);
+void plx__loop_update(struct plx_loop *); /* reads the clock into now, now_ms */
+static inline uint32_t plx__ms_since(const struct plx_loop *l, uint32_t then)
+{
+    return l->now_ms - then;
+}
+void plx__loop_deadline(struct plx_loop *, int64_t at); /* a limit may have passed at `at` */
+struct plx_conn *plx__loop_conn(const struct plx_loop *, struct plx_conn_ref); /* or NULL */
+
+/* The loop of one connection inside a thread or process of `parent`; no engine state of its own. */
+int plx__loop_open_child(struct plx_loop *parent, struct plx__counters *, struct plx_loop **out);
+void plx__loop_tidy(struct plx_loop *); /* settles and frees what has ended */
+void plx__loop_close_child(struct plx_loop *);
+/* Timers and posted work that are due; used by engines that run a loop of their own. */
+void plx__loop_chores(struct plx_loop *);
+int64_t plx__loop_next_timer(const struct plx_loop *); /* absolute, INT64_MAX = none */
+
+int plx__timers_run(struct plx_loop *);
+void plx__timers_free(struct plx_loop *);
+void plx__signals_run(struct plx_loop *);
+void plx__signals_free(struct plx_loop *);
+void plx__signals_forget(void); /* in a forked child: the parent's signals are not its own */
+
+#define plx__logs(loop, lv) ((loop)->log.fn && (loop)->log.level >= (lv))
+void plx__log(const struct plx_loop *, enum plx_level, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void plx__log_bytes(const struct plx_conn *, const void *p, size_t n);
+char *plx__peer_text(const struct plx__peer *, char *buf, size_t cap); /* "ADDR, PORT" */
+
+/*
+ * Starts a thread with `stack` bytes of stack (0 = the system's default), named `name` (at most 15
+ * characters are kept, pthread_setname_np(3)) and with every signal blocked: signals are the
+ * program's. -errno as pthread_create(3).
+ */
+int plx__thread_start(pthread_t *, size_t stack, const char *name, void *(*fn)(void *), void *arg);
+
+void plx__why(struct plx_why *, const char *remedy, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* ---- engines and models ---------------------------------------------------------------------- */
+
+enum plx__end { PLX__POLITELY, PLX__AT_ONCE };
+
+struct plx__engine_ops {
+    const char *name;
+    size_t state_size; /* zeroed by the loop */
+    bool blocking_fds; /* wants descriptors without O_NONBLOCK */
+    bool blocking_listener;
+    /* Whether the model can run here, really tried. */
+    int (*probe)(const struct plx_model *, struct plx_why *);
+    int (*open)(struct plx_loop *, struct plx_why *);
+    /* Begins and stops accepting. Between the two it calls plx__accepted(). */
+    int (*listen)(struct plx_loop *, struct plx__listener *);
+    void (*unlisten)(struct plx_loop *, struct plx__listener *);
+    /* Takes the socket over: plx__conn_new() on whichever loop it runs, at once or later.
+     * -errno: not taken, the caller closes. `*out` = the connection where it is on this loop. */
+    int (*adopt)(struct plx_loop *, const struct plx__socket *, struct plx_conn **out);
+    /* The wants of a connection changed outside its own events. */
+    void (*settle)(struct plx_loop *, struct plx_conn *);
+    int (*watch)(struct plx_loop *, struct plx_watch *, unsigned old, unsigned now);
+    /* Waits and handles. Number of events, 0 after the timeout, -EINTR, or a lasting -errno. */
+    int (*turn)(struct plx_loop *, int64_t timeout_ns);
+    void (*wake)(struct plx_loop *); /* any thread, async-signal-safe */
+    /* Reaches connections that the loop's thread cannot (in threads, processes, or a recv of its
+     * own). Any thread. NULL: the loop does it. */
+    void (*end)(struct plx_loop *, enum plx__end);
+    /* Adds what threads and processes of the loop have counted. Any thread. NULL: there are none */
+    void (*stats)(const struct plx_loop *, struct plx_stats *);
+    /* Ends every connection, thread and process of the loop, on the loop's thread. */
+    void (*halt)(struct plx_loop *);
+    /* Frees the state; any thread, after halt. */
+    void (*close)(struct plx_loop *);
+};
+
+extern const struct plx__engine_ops plx__blocking_engine, plx__readiness_engine,
+    plx__posix_aio_engine, plx__uring_engine;
+
+/* How the blocking engine spreads connections. */
+enum plx__spread { PLX__IN_PLACE, PLX__PROCESS, PLX__THREAD, PLX__POOL };
+
+/* A row of the table: the public half and how it is made. model = engine x selector x flags. */
+struct plx__model {
+    struct plx_model pub;                    /* first, so that a public pointer is a row */
+    const struct plx__engine_ops *engine;    /* NULL: not built yet, or "auto" */
+    const struct plx_selector_ops *selector; /* the Reactor's */
+    enum plx__spread spread;
+    int rank;            /* for "auto": the highest that probes well; 0 = never */
+    const char *missing; /* why there is no engine */
+};
+
+static inline const struct plx__model *plx__row(const struct plx_model *m)
+{
+    return (const struct plx__model *)m;
+}
+
+#endif

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The bytes of a connection: input on its way to the handler, output on its way to the engine.
+ *
+ * Lending. During plx__conn_received() the input buffer is lent to the handler. A plx_send() of a
+ * part of that very input is not copied: it is remembered as a range ("borrowed") behind the
+ * chunks of the queue. The engine writes right away; plx__conn_release() copies only what the
+ * socket did not take.
+ *
+ * Holding. What a handler does not consume is joined with what arrives later; so is everything that
+ * arrives while input is paused or throttled (a completion engine may have it in flight).
+ */
+#include "core/core.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- input ----------------------------------------------------------------------------------- */
+
+static bool takes_input(const struct plx_conn *c)
+{
+    return c->phase == PLX__OPEN && !(c->flags & (PLX__F_PAUSED | PLX__F_THROTTLED));
+}
+
+/* Shows input to the handler until it takes no more. Returns how much it consumed. */
+static size_t consume(struct plx_conn *c, const unsigned char *p, size_t n)
+{
+    const struct plx_handler *h = c->handler;
+    if (!h->on_data)
+        return n;
+    size_t off = 0;
+    while (off < n && takes_input(c)) {
+        PLX__COUNT(c->loop, messages, 1);
+        ssize_t r = h->on_data(c, p + off, n - off);
+        if (r > (ssize_t)(n - off))
+            r = -EINVAL; /* the handler claims more than it was shown: a bug of its own */
+        if (r < 0)
+            plx__conn_fail(c, (int)r);
+        if (r <= 0)
+            break;
+        off += (size_t)r;
+    }
+    return off;
+}
+
+/* Keeps n bytes behind what is held already. The held input is one flat piece, because handlers
+ * are promised one; it doubles, so that joining costs a constant per byte. */
+static int hold(struct plx_conn *c, const unsigned char *p, size_t n)
+{
+    struct plx__chunk *in = c->in;
+    size_t have = in ? in->len - in->off : 0;
+    if (!in || in->cap - in->len < n) {
+        size_t cap = 1024;
+        while (cap < have + n)
+            cap *= 2;
+        struct plx__chunk *bigger = malloc(sizeof(*bigger) + cap);
+        if (!bigger)
+            return -ENOMEM;
+        if (in)
+            memcpy(bigger->data, in->data + in->off, have);
+        *bigger = (struct plx__chunk){.len = (uint32_t)have, .cap = (uint32_t)cap};
+        free(in);
+        c->in = in = bigger;
+    }
+    memcpy(in->data + in->len, p, n);
+    in->len += (uint32_t)n;
+    return 0;
+}
+
+/* Shows held input; what is left over stays, unless it is more than a handler may leave. */
+static void feed_held(struct plx_conn *c)
+{
+    struct plx__chunk *in = c->in;
+    in->off += (uint32_t)consume(c, in->data + in->off, in->len - in->off);
+    if (in->off == in->len || c->phase != PLX__OPEN) {
+        free(in);
+        c->in = NULL;
+    } else if (takes_input(c) && in->len - in->off >= c->loop->limits.input_cap) {
+        plx__conn_fail(c, -EMSGSIZE);
+    }
+}
+
+static void tell_eof(struct plx_conn *c)
+{
+    if (c->phase != PLX__OPEN || (c->flags & PLX__F_EOF_TOLD))
+        return;
+    c->flags |= PLX__F_EOF_TOLD;
+    if (c->handler->on_eof)
+        c->handler->on_eof(c);
+    else
+        plx_finish(c);
+}
+
+/* The end is told only after everything before it was shown. What a handler leaves for good
+ * ("need more") does not hold the end back. */
+static void tell_eof_if_due(struct plx_conn *c)
+{
+    if ((c->flags & PLX__F_EOF) && (!c->in || takes_input(c)))
+        tell_eof(c);
+}
+
+void plx__conn_received(struct plx_conn *c, const void *p, ssize_t n)
+{
+    struct plx_loop *l = c->loop;
+    unsigned was = plx__conn_enter(c);
+    if (n < 0) {
+        plx__conn_fail(c, (int)n);
+    } else if (n == 0) {
+        c->flags |= PLX__F_EOF;
+        tell_eof_if_due(c);
+    } else {
+        PLX__COUNT(l, bytes_in, n);
+        if (c->phase != PLX__LINGERING) /* a peer that never ends must not prolong the linger */
+            c->moved_ms = l->now_ms;
+        if (c->phase == PLX__OPEN) {
+            if (plx__logs(l, PLX_LOG_DEBUG))
+                plx__log_bytes(c, p, (size_t)n);
+            size_t took = 0;
+            if (!c->in) {
+                l->lent.conn = c;
+                l->lent.base = l->lent.from = l->lent.to = p;
+                l->lent.end = l->lent.base + n;
+                took = consume(c, p, (size_t)n);
+            }
+            if (took < (size_t)n && c->phase == PLX__OPEN) {
+                bool joined = c->in != NULL;
+                if (hold(c, (const unsigned char *)p + took, (size_t)n - took) < 0)
+                    plx__conn_fail(c, -ENOMEM);
+                else if (joined || (size_t)n - took >= l->limits.input_cap)
+                    feed_held(c);
+            }
+        }
+    }
+    plx__conn_leave(c, was);
+}
+
+void plx__conn_quiet(struct plx_conn *c)
+{
+    if (!(c->flags & PLX__F_DRAINING) || c->phase != PLX__OPEN)
+        return;
+    unsigned was = plx__conn_enter(c);
+    tell_eof(c);
+    plx_finish(c);
+    plx__conn_leave(c, was);
+}
+
+void plx__conn_pump(struct plx_conn *c)
+{
+    if (!(c->flags & PLX__F_RESUME))
+        return;
+    c->flags = (uint16_t)(c->flags & ~PLX__F_RESUME);
+    if (!takes_input(c))
+        return;
+    unsigned was = plx__conn_enter(c);
+    if (c->in)
+        feed_held(c);
+    tell_eof_if_due(c);
+    plx__conn_leave(c, was);
+}
+
+void plx_pause(struct plx_conn *c)
+{
+    c->flags |= PLX__F_PAUSED;
+    if (!(c->flags & PLX__F_BUSY))
+        plx__conn_dirty(c);
+}
+
+void plx_resume(struct plx_conn *c)
+{
+    if (!(c->flags & PLX__F_PAUSED))
+        return;
+    c->flags = (uint16_t)((c->flags & ~PLX__F_PAUSED) | PLX__F_RESUME);
+    plx__conn_dirty(c); /* also from a callback: the held input must come to it later */
+}
+
+/* ---- output ---------------------------------------------------------------------------------- */
+
+static bool borrows(const struct plx_conn *c)
+{
+    return c->loop->lent.conn == c && c->loop->lent.to > c->loop->lent.from;
+}
+
+/* Copies what is still borrowed into the queue. */
+static int settle_loan(struct plx_conn *c)
+{
+    struct plx_loop *l = c->loop;
+    if (!borrows(c))
+        return 0;
+    const unsigned char *from = l->lent.from;
+    size_t n = (size_t)(l->lent.to - from);
+    l->lent.from = l->lent.to;
+    return plx__outq_add(&c->out, &l->chunks, from, n);
+}
+
+void plx__conn_release(struct plx_conn *c)
+{
+    if (c->loop->lent.conn != c)
+        return;
+    if (settle_loan(c) < 0)
+        plx__conn_fail(c, -ENOMEM);
+    c->loop->lent.conn = NULL;
+}
+
+/* Takes p[0..n) as borrowed if it is the lent input, right behind what is borrowed already. */
+static bool borrow(struct plx_conn *c, const unsigned char *p, size_t n)
+{
+    struct plx_loop *l = c->loop;
+    if (l->lent.conn != c || p < l->lent.base || p + n > l->lent.end)
+        return false;
+    if (l->lent.from == l->lent.to)
+        l->lent.from = l->lent.to = p;
+    if (p != l->lent.to)
+        return false;
+    l->lent.to = p + n;
+    return true;
+}
+
+int plx_send(struct plx_conn *c, const void *p, size_t n)
+{
+    struct plx_loop *l = c->loop;
+    if (c->phase != PLX__OPEN && c->phase != PLX__CONNECTING)
+        return -EPIPE;
+    if (n > l->limits.queue_cap - c->out_bytes) {
+        plx__conn_fail(c, -ENOBUFS);
+        return -ENOBUFS;
+    }
+    if (n > 0 && !borrow(c, p, n)) {
+        if (settle_loan(c) < 0 || plx__outq_add(&c->out, &l->chunks, p, n) < 0) {
+            plx__conn_fail(c, -ENOMEM);
+            return -ENOMEM;
+        }
+    }
+    if (!c->out_bytes)
+        c->sent_ms = l->now_ms;
+    c->out_bytes += n;
+    if (n > 0 && !(c->flags & PLX__F_BUSY))
+        plx__conn_dirty(c);
+    if (c->out_bytes <= l->limits.high_water)
+        return 0;
+    if (!(c->flags & PLX__F_THROTTLED)) {
+        c->flags |= PLX__F_THROTTLED;
+        PLX__COUNT(l, throttled, 1);
+    }
+    return 1;
+}
+
+int plx__conn_outgoing(struct plx_conn *c, struct iovec *iov, int cap)
+{
+    struct plx_loop *l = c->loop;
+    int n = plx__outq_iov(&c->out, iov, cap);
+    if (n < cap && borrows(c))
+        iov[n++] = (struct iovec){.iov_base = (void *)(uintptr_t)l->lent.from,
+                                  .iov_len = (size_t)(l->lent.to - l->lent.from)};
+    return n;
+}
+
+void plx__conn_sent(struct plx_conn *c, ssize_t n)
+{
+    struct plx_loop *l = c->loop;
+    if (n < 0) {
+        plx__conn_fail(c, (int)n);
+        return;
+    }
+    PLX__COUNT(l, bytes_out, n);
+    c->moved_ms = c->sent_ms = l->now_ms;
+    c->out_bytes -= (size_t)n;
+    size_t dropped = plx__outq_drop(&c->out, &l->chunks, (size_t)n);
+    if (dropped < (size_t)n)
+        l->lent.from += (size_t)n - dropped;
+    if (!(c->flags & PLX__F_THROTTLED) || c->out_bytes > l->limits.low_water)
+        return;
+    c->flags = (uint16_t)((c->flags & ~PLX__F_THROTTLED) | PLX__F_RESUME);
+    if (c->phase == PLX__OPEN && c->handler->on_drain) {
+        unsigned was = plx__conn_enter(c);
+        c->handler->on_drain(c);
+        plx__conn_leave(c, was);
+    }
+    plx__conn_dirty(c); /* held input goes on after this turn's other connections */
+}
+
+void plx__conn_stalled(struct plx_conn *c)
+{
+    if (c->loop->limits.write_ns > 0)
+        plx__loop_deadline(c->loop, c->loop->now + c->loop->limits.write_ns);
+}

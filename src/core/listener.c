@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Accepting: what every engine does with what accept4(2) gave it, or refused to give.
+ *
+ * Out of descriptors (EMFILE, ENFILE) the queue of the kernel stays readable, and a loop that
+ * merely tries again spins at full speed. So, first, a spare descriptor is given up to accept and
+ * close what waits, which tells those peers at once instead of leaving them hanging (the trick of
+ * libev and libuv); second, the listener is left alone for 100 ms, doubling to 1 s. Out of memory
+ * only the second helps. Each change of state is one line in the log, however hard the storm.
+ */
+#include "core/core.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define PAUSE_FIRST (100 * PLX_MSEC)
+#define PAUSE_LAST  (1000 * PLX_MSEC)
+#define SHED_MOST   256 /* connections closed per pause: bounded work, whatever the backlog */
+
+static void open_spare(struct plx__listener *ls)
+{
+    if (ls->spare < 0)
+        ls->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+int plx__listener_add(struct plx_loop *l, struct plx__listen_socket *socket,
+                      const struct plx_handler *handler, bool exclusive)
+{
+    struct plx__listener *ls = calloc(1, sizeof(*ls));
+    if (!ls)
+        return -ENOMEM;
+    *ls = (struct plx__listener){.source.kind = PLX__LISTENER,
+                                 .exclusive = exclusive,
+                                 .loop = l,
+                                 .socket = socket,
+                                 .handler = handler,
+                                 .spare = -1,
+                                 .pause_ns = PAUSE_FIRST};
+    open_spare(ls);
+    int rc = l->engine->listen(l, ls);
+    if (rc < 0) {
+        if (ls->spare >= 0)
+            close(ls->spare);
+        free(ls);
+        return rc;
+    }
+    atomic_fetch_add(&socket->refs, 1);
+    ls->active = true;
+    ls->next = l->listeners;
+    l->listeners = ls;
+    return 0;
+}
+
+static void deactivate(struct plx__listener *ls)
+{
+    if (ls->active)
+        ls->loop->engine->unlisten(ls->loop, ls);
+    ls->active = false;
+}
+
+void plx__listeners_close(struct plx_loop *l)
+{
+    while (l->listeners) {
+        struct plx__listener *ls = l->listeners;
+        l->listeners = ls->next;
+        deactivate(ls);
+        plx_timer_stop(ls->backoff);
+        if (ls->spare >= 0)
+            close(ls->spare);
+        if (atomic_fetch_sub(&ls->socket->refs, 1) == 1) {
+            close(ls->socket->fd);
+            ls->socket->fd = -1;
+        }
+        free(ls);
+    }
+}
+
+static void resume(void *arg)
+{
+    struct plx__listener *ls = arg;
+    ls->backoff = NULL;
+    open_spare(ls);
+    int rc = ls->loop->engine->listen(ls->loop, ls);
+    ls->active = rc >= 0;
+    if (rc < 0 && plx_timer_start(ls->loop, ls->pause_ns, 0, resume, ls, &ls->backoff) < 0)
+        plx__log(ls->loop, PLX_LOG_ERROR, "no longer accepting: %s", plx_error_text(rc));
+}
+
+static void pause_listener(struct plx__listener *ls, int err)
+{
+    struct plx_loop *l = ls->loop;
+    PLX__COUNT(l, accept_pauses, 1);
+    if (!ls->over)
+        plx__log(l, PLX_LOG_WARN, "accept: %s; pausing, trying again every %d to %d ms%s",
+                 plx_error_text(err), (int)(PAUSE_FIRST / PLX_MSEC), (int)(PAUSE_LAST / PLX_MSEC),
+                 err == EMFILE ? " (raise the limit on open files: ulimit -n)" : "");
+    ls->over = true;
+    if (plx_timer_start(l, ls->pause_ns, 0, resume, ls, &ls->backoff) < 0)
+        return; /* without memory for a timer: stay readable rather than deaf */
+    deactivate(ls);
+    ls->pause_ns = ls->pause_ns * 2 < PAUSE_LAST ? ls->pause_ns * 2 : PAUSE_LAST;
+}
+
+/* Tells those who wait in the kernel's queue that there is no room, with the spare descriptor. */
+static void shed(struct plx__listener *ls)
+{
+    if (ls->spare < 0)
+        return;
+    close(ls->spare);
+    ls->spare = -1;
+    bool blocking = ls->loop->engine->blocking_listener;
+    if (blocking)
+        (void)plx__socket_blocking(ls->socket->fd, false);
+    for (int i = 0; i < SHED_MOST; i++) {
+        int fd = accept4(ls->socket->fd, NULL, NULL, SOCK_CLOEXEC);
+        PLX__COUNT(ls->loop, calls_accept, 1);
+        if (fd < 0)
+            break; /* also EMFILE: another thread took the place; it says so even when the queue
+                    * is empty, so never loop on it */
+        PLX__COUNT(ls->loop, refused, 1);
+        close(fd);
+    }
+    if (blocking)
+        (void)plx__socket_blocking(ls->socket->fd, true);
+    open_spare(ls);
+}
+
+enum plx__accept_verdict plx__accept_failed(struct plx__listener *ls, int err)
+{
+    struct plx_loop *l = ls->loop;
+    switch (err) {
+    case EAGAIN: PLX__COUNT(l, eagain, 1); return PLX__ACCEPT_WAIT;
+    case EINTR:
+    case ECONNABORTED: return PLX__ACCEPT_AGAIN;
+    case EMFILE:
+    case ENFILE: shed(ls); break;
+    case ENOBUFS:
+    case ENOMEM: break;
+    case EINVAL: return PLX__ACCEPT_WAIT; /* no longer listening */
+    default:
+        /* An error of the network that was pending on the new socket, or a firewall's EPERM:
+         * "treat like EAGAIN by retrying" (accept(2)). The caller's budget bounds it. */
+        PLX__COUNT(l, accept_errors, 1);
+        return PLX__ACCEPT_AGAIN;
+    }
+    PLX__COUNT(l, accept_errors, 1);
+    pause_listener(ls, err);
+    return PLX__ACCEPT_PAUSED;
+}
+
+void plx__socket_drop(struct plx_loop *l, const struct plx__socket *s)
+{
+    plx__socket_close(s->fd, false);
+    free(s->state);
+    if (s->gated) {
+        PLX__COUNT(l, refused, 1);
+        plx__group_leave(l->group, &s->peer);
+    }
+}
+
+static void refuse(struct plx__listener *ls, int fd, const struct plx__peer *peer)
+{
+    struct plx_loop *l = ls->loop;
+    PLX__COUNT(l, refused, 1);
+    if (!ls->over && plx__logs(l, PLX_LOG_WARN)) {
+        char text[PLX_ADDR_TEXT];
+        plx__log(l, PLX_LOG_WARN, "limit on connections reached: refusing, first %s",
+                 plx__peer_text(peer, text, sizeof(text)));
+    }
+    ls->over = true;
+    plx__socket_close(fd, false);
+}
+
+void plx__accepted(struct plx__listener *ls, int fd, const struct sockaddr *sa, socklen_t len)
+{
+    struct plx_loop *l = ls->loop;
+    struct plx__socket s = {.fd = fd, .handler = ls->handler, .gated = true};
+    if (sa)
+        plx__peer_set(&s.peer, sa, len);
+    else if (l->group->max_per_ip != PLX_OFF || plx__logs(l, PLX_LOG_INFO))
+        plx__socket_peer(fd, &s.peer);
+    if (plx__group_enter(l->group, &s.peer) < 0) {
+        refuse(ls, fd, &s.peer);
+        return;
+    }
+    s.number = atomic_fetch_add(&l->group->numbers, 1) + 1;
+    int rc = l->engine->adopt(l, &s, NULL);
+    if (rc < 0) {
+        plx__socket_drop(l, &s);
+        if (!ls->over)
+            plx__log(l, PLX_LOG_WARN, "connection refused: %s", plx_error_text(rc));
+        ls->over = true;
+        return;
+    }
+    if (ls->over)
+        plx__log(l, PLX_LOG_WARN, "accepting again");
+    ls->over = false;
+    ls->pause_ns = PAUSE_FIRST;
+}
+
+int plx__accept_batch(struct plx__listener *ls, int budget)
+{
+    struct plx_loop *l = ls->loop;
+    int flags = SOCK_CLOEXEC | (l->engine->blocking_fds ? 0 : SOCK_NONBLOCK);
+    int accepted = 0;
+    while (budget-- > 0) {
+        struct plx_addr a = {.len = sizeof(a) - offsetof(struct plx_addr, sa)};
+        int fd = accept4(ls->socket->fd, &a.sa, &a.len, flags);
+        PLX__COUNT(l, calls_accept, 1);
+        if (fd >= 0) {
+            accepted++;
+            plx__accepted(ls, fd, &a.sa, a.len);
+            continue;
+        }
+        if (plx__accept_failed(ls, errno) != PLX__ACCEPT_AGAIN)
+            break;
+    }
+    return accepted;
+}

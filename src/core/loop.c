@@ -1,0 +1,566 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loop: one turn is
+ *
+ *     wait and handle what is ready (the engine)  ->  signals  ->  posted work  ->  timers
+ *       ->  time limits  ->  connections whose wants changed  ->  free what has ended
+ *
+ * Time limits of connections cost nothing per message: a connection notes when it last moved, and
+ * a sweep over all of them runs when the earliest deadline known may have passed. Activity only
+ * moves deadlines away, so a sweep is never late by more than its granularity, and never early.
+ * A process that was stopped (SIGSTOP) must not close everybody when it continues: limits are
+ * judged only after a wait that reported all there was to read.
+ */
+#include "core/core.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+int64_t plx__clock(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * PLX_SECOND + ts.tv_nsec;
+}
+
+void plx__loop_update(struct plx_loop *l)
+{
+    l->now = plx__clock();
+    l->now_ms = (uint32_t)((l->now - l->start) / PLX_MSEC);
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+static int64_t time_or(int64_t value, int64_t standard)
+{
+    return value == 0 ? standard : value;
+}
+
+static int bad_limits(const struct plx_limits *m, struct plx_why *why)
+{
+    const int64_t times[] = {m->idle_ns, m->write_ns, m->linger_ns, m->connect_ns};
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+        if (times[i] < 0 && times[i] != PLX_OFF) {
+            plx__why(why, "use a positive time, or none", "a time limit is negative");
+            return -EINVAL;
+        }
+    }
+    if (m->low_water >= m->high_water) {
+        plx__why(why, "choose low < high", "the low-water mark (%zu) is not below the high (%zu)",
+                 m->low_water, m->high_water);
+        return -EINVAL;
+    }
+    if (m->queue_cap < 2 * m->high_water || m->queue_cap > UINT32_MAX ||
+        m->input_cap > UINT32_MAX / 4) {
+        plx__why(why, "choose 2 x high-water <= queue cap <= 4 GiB; input cap <= 1 GiB",
+                 "the caps on queues do not fit (high-water %zu, queue cap %zu, input cap %zu)",
+                 m->high_water, m->queue_cap, m->input_cap);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static int set_limits(struct plx_limits *to, const struct plx_limits *from, struct plx_why *why)
+{
+    *to = *from;
+    if (!to->high_water)
+        to->high_water = 256 * 1024;
+    if (!to->low_water)
+        to->low_water = to->high_water / 4;
+    if (!to->queue_cap)
+        to->queue_cap = to->high_water > 8u << 20 ? 2 * to->high_water : 16u << 20;
+    if (!to->input_cap)
+        to->input_cap = 1u << 20;
+    to->idle_ns = time_or(to->idle_ns, 300 * PLX_SECOND);
+    to->write_ns = time_or(to->write_ns, 30 * PLX_SECOND);
+    to->linger_ns = time_or(to->linger_ns, 2 * PLX_SECOND);
+    to->connect_ns = time_or(to->connect_ns, 10 * PLX_SECOND);
+    return bad_limits(to, why);
+}
+
+static int set_config(struct plx_loop *l, const struct plx_loop_config *cfg, struct plx_why *why)
+{
+    l->log = cfg->log;
+    l->pool_size = cfg->pool_size ? cfg->pool_size : 16;
+    l->pool_queue = cfg->pool_queue ? cfg->pool_queue : 1024;
+    l->poll_pause_ns = cfg->poll_pause_ns;
+    l->tick_ns = cfg->tick_ns;
+    if (l->pool_size > 4096 || l->pool_queue > 1000000 || l->poll_pause_ns < 0 || l->tick_ns < 0) {
+        plx__why(why, "pool size 1 to 4096, queue 1 to 1 000 000, times not negative",
+                 "a field of the loop's configuration is out of range");
+        return -EINVAL;
+    }
+    return set_limits(&l->limits, &cfg->limits, why);
+}
+
+static const struct plx__model *choose(const char *name, struct plx_why *why)
+{
+    if (!name || strcmp(name, "auto") == 0)
+        return plx__row(plx_model_auto(NULL, NULL));
+    const struct plx_model *m = plx_model_find(name);
+    if (!m)
+        plx__why(why, "see: pollux models", "no model is called \"%.64s\"", name);
+    return plx__row(m);
+}
+
+static struct plx_loop *make(const struct plx__model *row)
+{
+    struct plx_loop *l = calloc(1, sizeof(*l));
+    if (!l)
+        return NULL;
+    l->row = row;
+    l->engine = row->engine;
+    l->free_slot = UINT32_MAX;
+    l->sweep_at = INT64_MAX;
+    l->posted_end = &l->posted;
+    l->counters = &l->own_counters;
+    l->start = plx__clock();
+    plx__loop_update(l);
+    l->quiet_since = l->now;
+    l->inbuf = malloc(PLX__INBUF);
+    if (!l->inbuf || pthread_mutex_init(&l->post_lock, NULL) != 0) {
+        free(l->inbuf);
+        free(l);
+        return NULL;
+    }
+    return l;
+}
+
+static void destroy(struct plx_loop *l)
+{
+    pthread_mutex_destroy(&l->post_lock);
+    plx__chunks_free(&l->chunks);
+    free(l->slots);
+    free(l->inbuf);
+    free(l->state);
+    free(l);
+}
+
+int plx_loop_open(const struct plx_loop_config *cfg, struct plx_loop **out, struct plx_why *why)
+{
+    const struct plx__model *row = choose(cfg->model, why);
+    if (!row)
+        return -ENOENT;
+    int rc = plx_model_probe(&row->pub, why);
+    if (rc < 0)
+        return rc;
+    struct plx_loop *l = make(row);
+    if (!l) {
+        plx__why(why, "", "no memory for a loop");
+        return -ENOMEM;
+    }
+    rc = plx__group_init(&l->own_group);
+    l->group = &l->own_group;
+    if (rc == 0)
+        rc = set_config(l, cfg, why);
+    if (rc == 0 && !(l->state = calloc(1, l->engine->state_size)))
+        rc = -ENOMEM;
+    if (rc == 0)
+        rc = l->engine->open(l, why);
+    if (rc < 0) {
+        plx__group_fini(&l->own_group);
+        destroy(l);
+        return rc;
+    }
+    *out = l;
+    return 0;
+}
+
+int plx__loop_open_child(struct plx_loop *parent, struct plx__counters *counters,
+                         struct plx_loop **out)
+{
+    struct plx_loop *l = make(parent->row);
+    if (!l)
+        return -ENOMEM;
+    l->parent = parent;
+    l->counters = counters;
+    l->group = parent->group;
+    l->limits = parent->limits;
+    l->log = parent->log;
+    *out = l;
+    return 0;
+}
+
+/* ---- ending ---------------------------------------------------------------------------------- */
+
+static void free_dead(struct plx_loop *l)
+{
+    while (l->dead) {
+        struct plx_conn *c = l->dead;
+        l->dead = c->next;
+        free(c);
+    }
+    while (l->dead_watches) {
+        struct plx_watch *w = l->dead_watches;
+        l->dead_watches = w->next_dead;
+        free(w);
+    }
+}
+
+static void drop_posted(struct plx_loop *l)
+{
+    while (l->posted) {
+        struct plx__post *p = l->posted;
+        l->posted = p->next;
+        free(p);
+    }
+}
+
+static void settle_dirty(struct plx_loop *l)
+{
+    /* Only what is dirty now: a handler that dirties itself again waits for the next turn. */
+    struct plx_conn *list = l->dirty;
+    l->dirty = NULL;
+    while (list) {
+        struct plx_conn *c = list;
+        list = c->next;
+        c->flags = (uint16_t)(c->flags & ~PLX__F_DIRTY);
+        if (c->flags & PLX__F_DEAD) {
+            c->next = l->dead;
+            l->dead = c;
+            continue;
+        }
+        plx__conn_pump(c);
+        l->engine->settle(l, c);
+    }
+}
+
+void plx__loop_tidy(struct plx_loop *l)
+{
+    settle_dirty(l); /* an ended connection may still be on the list */
+    free_dead(l);
+}
+
+void plx__loop_close_child(struct plx_loop *l)
+{
+    plx__loop_tidy(l);
+    plx__timers_free(l);
+    drop_posted(l);
+    destroy(l);
+}
+
+void plx__loop_end(struct plx_loop *l)
+{
+    if (l->ended)
+        return;
+    l->ended = true;
+    plx__listeners_close(l);
+    for (uint32_t i = 0; i < l->nslots; i++) {
+        if (l->slots[i].conn)
+            plx__conn_fail(l->slots[i].conn, -ECANCELED);
+    }
+    while (l->dirty)
+        settle_dirty(l);
+    while (l->watches)
+        plx_watch_stop(l->watches);
+    l->engine->halt(l);
+    while (l->dirty)
+        settle_dirty(l);
+    free_dead(l);
+}
+
+void plx_loop_close(struct plx_loop *l)
+{
+    if (!l)
+        return;
+    plx__loop_end(l);
+    l->engine->close(l);
+    plx__signals_free(l);
+    plx__timers_free(l);
+    drop_posted(l);
+    plx__group_fini(&l->own_group);
+    destroy(l);
+}
+
+/* ---- posted work ----------------------------------------------------------------------------- */
+
+int plx_loop_post(struct plx_loop *l, void (*fn)(void *), void *arg)
+{
+    struct plx__post *p = malloc(sizeof(*p));
+    if (!p)
+        return -ENOMEM;
+    *p = (struct plx__post){.fn = fn, .arg = arg};
+    pthread_mutex_lock(&l->post_lock);
+    *l->posted_end = p;
+    l->posted_end = &p->next;
+    atomic_store(&l->has_posted, true);
+    pthread_mutex_unlock(&l->post_lock);
+    if (!l->parent)
+        l->engine->wake(l);
+    return 0;
+}
+
+static void run_posted(struct plx_loop *l)
+{
+    if (!atomic_load_explicit(&l->has_posted, memory_order_acquire))
+        return;
+    pthread_mutex_lock(&l->post_lock);
+    struct plx__post *list = l->posted;
+    l->posted = NULL;
+    l->posted_end = &l->posted;
+    atomic_store(&l->has_posted, false);
+    pthread_mutex_unlock(&l->post_lock);
+    while (list) {
+        struct plx__post *p = list;
+        list = p->next;
+        p->fn(p->arg);
+        free(p);
+    }
+}
+
+struct conn_post {
+    struct plx_loop *loop;
+    struct plx_conn_ref ref;
+    void (*fn)(struct plx_conn *, void *);
+    void *arg;
+};
+
+struct plx_conn *plx__loop_conn(const struct plx_loop *l, struct plx_conn_ref ref)
+{
+    if (ref.slot >= l->nslots || l->slots[ref.slot].generation != ref.generation)
+        return NULL;
+    return l->slots[ref.slot].conn;
+}
+
+static void run_conn_post(void *arg)
+{
+    struct conn_post *p = arg;
+    struct plx_conn *c = plx__loop_conn(p->loop, p->ref);
+    p->fn(c && c->phase != PLX__ENDED ? c : NULL, p->arg);
+    free(p);
+}
+
+int plx_conn_post(struct plx_loop *l, struct plx_conn_ref ref,
+                  void (*fn)(struct plx_conn *, void *), void *arg)
+{
+    if (!(l->row->pub.caps & PLX_CAP_POST))
+        return -EOPNOTSUPP;
+    struct conn_post *p = malloc(sizeof(*p));
+    if (!p)
+        return -ENOMEM;
+    *p = (struct conn_post){.loop = l, .ref = ref, .fn = fn, .arg = arg};
+    int rc = plx_loop_post(l, run_conn_post, p);
+    if (rc < 0)
+        free(p);
+    return rc;
+}
+
+/* ---- time limits ------------------------------------------------------------------------------
+ */
+
+void plx__loop_deadline(struct plx_loop *l, int64_t at)
+{
+    if (at < l->sweep_at)
+        l->sweep_at = at;
+}
+
+/* How far apart sweeps are at least: a sixteenth of the shortest limit, 5 ms to 1 s. */
+static int64_t granularity(const struct plx_limits *m)
+{
+    const int64_t times[] = {m->idle_ns, m->write_ns, m->linger_ns, m->connect_ns};
+    int64_t shortest = 16 * PLX_SECOND;
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+        if (times[i] > 0 && times[i] < shortest)
+            shortest = times[i];
+    }
+    return shortest / 16 < 5 * PLX_MSEC ? 5 * PLX_MSEC : shortest / 16;
+}
+
+static void sweep(struct plx_loop *l)
+{
+    int64_t next = INT64_MAX;
+    l->sweep_at = INT64_MAX;
+    for (uint32_t i = 0; i < l->nslots; i++) {
+        struct plx_conn *c = l->slots[i].conn;
+        if (!c)
+            continue;
+        int64_t at = plx__conn_judge(c);
+        if (at < next)
+            next = at;
+    }
+    if (next == INT64_MAX)
+        return;
+    int64_t soonest = l->now + granularity(&l->limits);
+    plx__loop_deadline(l, next > soonest ? next : soonest);
+}
+
+/* ---- turning --------------------------------------------------------------------------------- */
+
+static void begin_drain(struct plx_loop *l)
+{
+    l->draining = true;
+    /* Who is in the kernel's queue has connected, for all he knows: take him in, then close. */
+    for (struct plx__listener *ls = l->listeners; ls; ls = ls->next) {
+        if (!ls->active)
+            continue;
+        if (l->engine->blocking_listener) /* for good: every worker of the socket drains */
+            (void)plx__socket_blocking(ls->socket->fd, false);
+        plx__accept_batch(ls, 1024);
+    }
+    plx__listeners_close(l);
+    for (uint32_t i = 0; i < l->nslots; i++) {
+        struct plx_conn *c = l->slots[i].conn;
+        if (c) {
+            c->flags |= PLX__F_DRAINING;
+            plx__conn_dirty(c);
+        }
+    }
+}
+
+void plx__loop_chores(struct plx_loop *l)
+{
+    run_posted(l);
+    plx__timers_run(l);
+}
+
+static void report_quiet(struct plx_loop *l, int handled)
+{
+    if (handled > 0)
+        l->quiet_since = l->now;
+    else if (l->tick_ns && l->now - l->quiet_since >= l->tick_ns) {
+        plx__log(l, PLX_LOG_INFO, "nothing ready for %.3g s",
+                 (double)(l->now - l->quiet_since) / (double)PLX_SECOND);
+        l->quiet_since = l->now;
+    }
+}
+
+/* How long the engine may wait. */
+static int64_t patience(struct plx_loop *l, int64_t timeout_ns)
+{
+    if (l->dirty || atomic_load(&l->has_posted) || atomic_load(&l->signalled))
+        return 0;
+    int64_t at = plx__loop_next_timer(l);
+    if (l->sweep_at < at)
+        at = l->sweep_at;
+    if (l->tick_ns && l->quiet_since + l->tick_ns < at)
+        at = l->quiet_since + l->tick_ns;
+    if (at == INT64_MAX)
+        return timeout_ns;
+    int64_t rest = at - plx__clock();
+    if (rest < 0)
+        rest = 0;
+    return timeout_ns >= 0 && timeout_ns < rest ? timeout_ns : rest;
+}
+
+int plx_loop_turn(struct plx_loop *l, int64_t timeout_ns)
+{
+    if (l->parent)
+        return -EDEADLK; /* the loop of one connection turns by itself */
+    if (atomic_load_explicit(&l->drain, memory_order_relaxed) && !l->draining)
+        begin_drain(l);
+    int n = l->engine->turn(l, patience(l, timeout_ns));
+    plx__loop_update(l);
+    if (n < 0 && n != -EINTR)
+        return n;
+    plx__signals_run(l);
+    plx__loop_chores(l);
+    if (l->now >= l->sweep_at && n >= 0 && !l->more)
+        sweep(l);
+    settle_dirty(l);
+    free_dead(l);
+    report_quiet(l, n);
+    return n < 0 ? 0 : n;
+}
+
+int plx_loop_run(struct plx_loop *l)
+{
+    int rc = 0;
+    while (rc >= 0 && !atomic_load_explicit(&l->stop, memory_order_relaxed)) {
+        if (l->draining && l->nconn == 0)
+            return 0;
+        rc = plx_loop_turn(l, PLX_FOREVER);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+void plx_loop_stop(struct plx_loop *l)
+{
+    if (l->parent)
+        l = l->parent;
+    atomic_store(&l->stop, true);
+    if (l->engine->end)
+        l->engine->end(l, PLX__AT_ONCE);
+    l->engine->wake(l);
+}
+
+void plx_loop_drain(struct plx_loop *l)
+{
+    if (l->parent)
+        l = l->parent;
+    atomic_store(&l->drain, true);
+    if (l->engine->end)
+        l->engine->end(l, PLX__POLITELY);
+    l->engine->wake(l);
+}
+
+int64_t plx_loop_now(const struct plx_loop *l)
+{
+    return l->now;
+}
+
+const struct plx_model *plx_loop_model(const struct plx_loop *l)
+{
+    return &l->row->pub;
+}
+
+/* ---- watched descriptors -----------------------------------------------------------------------
+ */
+
+int plx_watch_start(struct plx_loop *l, int fd, unsigned events, void (*fn)(int, unsigned, void *),
+                    void *arg, struct plx_watch **out)
+{
+    if (!fn || !events || (events & ~(PLX_READ | PLX_WRITE)))
+        return -EINVAL;
+    if (l->parent || !(l->row->pub.caps & PLX_CAP_WATCH))
+        return -EOPNOTSUPP;
+    for (const struct plx_watch *w = l->watches; w; w = w->next) {
+        if (w->fd == fd)
+            return -EEXIST;
+    }
+    struct plx_watch *w = calloc(1, sizeof(*w));
+    if (!w)
+        return -ENOMEM;
+    *w = (struct plx_watch){.source.kind = PLX__WATCH, .loop = l, .fd = fd, .fn = fn, .arg = arg};
+    int rc = l->engine->watch(l, w, 0, events);
+    if (rc < 0) {
+        free(w);
+        return rc;
+    }
+    w->events = events;
+    w->next = l->watches;
+    l->watches = w;
+    if (out)
+        *out = w;
+    return 0;
+}
+
+int plx_watch_modify(struct plx_watch *w, unsigned events)
+{
+    if (events & ~(PLX_READ | PLX_WRITE))
+        return -EINVAL;
+    int rc = events == w->events ? 0 : w->loop->engine->watch(w->loop, w, w->events, events);
+    if (rc >= 0)
+        w->events = events;
+    return rc;
+}
+
+void plx_watch_stop(struct plx_watch *w)
+{
+    if (!w || w->stopped)
+        return;
+    struct plx_loop *l = w->loop;
+    w->stopped = true;
+    if (w->events)
+        (void)l->engine->watch(l, w, w->events, 0);
+    w->events = 0;
+    for (struct plx_watch **at = &l->watches; *at; at = &(*at)->next) {
+        if (*at == w) {
+            *at = w->next;
+            break;
+        }
+    }
+    w->next_dead = l->dead_watches; /* an event of this turn may still name it */
+    l->dead_watches = w;
+}

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The blocking models: one thread sits in recv(2) for one connection. They differ in how accepted
+ * connections are spread:
+ *
+ *     in place   the accepting thread serves it to its end, then accepts the next
+ *     process    fork(2); the parent keeps a pipe whose end tells it that the child is gone
+ *     thread     a thread per connection, joined when it is done
+ *     pool       a fixed number of threads, and a bounded queue of connections that wait for one
+ *
+ * The accepting loop itself waits in poll(2), for listeners, wake-ups, watched descriptors and
+ * children, and accepts without blocking: a connection may vanish between the two (UNP 16.6).
+ */
+#include "engine/blocking.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define ACCEPT_BUDGET 64
+
+/* ---- in place
+ * -------------------------------------------------------------------------------------- */
+
+static int spread_here(struct plx_loop *l, const struct plx__socket *s)
+{
+    struct plx__spreader *sp = l->state;
+    if (sp->nwaiting == sp->room)
+        return -EBUSY;
+    sp->waiting[(sp->head + sp->nwaiting++) % sp->room] = *s;
+    return 0;
+}
+
+static int serve_waiting(struct plx_loop *l)
+{
+    struct plx__spreader *sp = l->state;
+    int served = 0;
+    while (sp->nwaiting) {
+        pthread_mutex_lock(&sp->lock);
+        sp->here.socket = sp->waiting[sp->head];
+        sp->here.fd = sp->here.socket.fd;
+        sp->head = (sp->head + 1) % sp->room;
+        sp->nwaiting--;
+        atomic_store(&sp->here.ending, 0);
+        /* Told under the same lock, so that a drain that comes now is not missed. */
+        if (atomic_load(&l->stop) || sp->closing)
+            plx__blocking_end(&sp->here, PLX__AT_ONCE);
+        else if (atomic_load(&l->drain))
+            plx__blocking_end(&sp->here, PLX__POLITELY);
+        pthread_mutex_unlock(&sp->lock);
+        plx__blocking_serve(l, &sp->here);
+        served++;
+    }
+    return served;
+}
+
+/* ---- the contract
+ * ----------------------------------------------------------------------------------- */
+
+static int adopt(struct plx_loop *l, const struct plx__socket *s, struct plx_conn **out)
+{
+    if (out)
+        *out = NULL;
+    switch (l->row->spread) {
+    case PLX__IN_PLACE: return spread_here(l, s);
+    case PLX__PROCESS: return plx__spread_process(l, s);
+    case PLX__THREAD: return plx__spread_thread(l, s);
+    case PLX__POOL: return plx__spread_pool(l, s);
+    }
+    return -ENOSYS;
+}
+
+static void end(struct plx_loop *l, enum plx__end how)
+{
+    struct plx__spreader *sp = l->state;
+    pthread_mutex_lock(&sp->lock);
+    if (sp->here.fd >= 0)
+        plx__blocking_end(&sp->here, how);
+    for (struct plx__worker *w = sp->live; w; w = w->next) {
+        if (w->pid > 0)
+            kill(w->pid, how == PLX__AT_ONCE ? SIGKILL : SIGTERM);
+        else if (w->task.fd >= 0)
+            plx__blocking_end(&w->task, how);
+    }
+    pthread_mutex_unlock(&sp->lock);
+}
+
+static void stats(const struct plx_loop *l, struct plx_stats *out)
+{
+    struct plx__spreader *sp = l->state;
+    pthread_mutex_lock(&sp->lock);
+    plx__stats_add(out, &sp->gone);
+    for (const struct plx__worker *w = sp->live; w; w = w->next)
+        plx__stats_add(out, w->counters);
+    pthread_mutex_unlock(&sp->lock);
+}
+
+static int open_spread(struct plx_loop *l, struct plx_why *why)
+{
+    struct plx__spreader *sp = l->state;
+    sp->here.fd = -1;
+    sp->here.lock = &sp->lock;
+    int rc = plx__wake_open(&sp->wake, false);
+    if (rc < 0) {
+        plx__why(why, "raise the limit on open files: ulimit -n", "pipe: %s", plx_error_text(rc));
+        return rc;
+    }
+    pthread_mutex_init(&sp->lock, NULL);
+    pthread_cond_init(&sp->work, NULL);
+    if (l->row->spread == PLX__POOL)
+        rc = plx__open_pool(l, why);
+    else if (l->row->spread == PLX__PROCESS)
+        rc = plx__open_processes(l, why);
+    else if (l->row->spread == PLX__IN_PLACE) {
+        sp->room = 64; /* outgoing connections begun while another is served */
+        sp->waiting = calloc(sp->room, sizeof(*sp->waiting));
+        rc = sp->waiting ? 0 : -ENOMEM;
+    }
+    if (rc < 0) {
+        free(sp->waiting);
+        plx__close_processes(sp);
+        plx__wake_close(&sp->wake);
+    }
+    return rc;
+}
+
+static void halt(struct plx_loop *l)
+{
+    struct plx__spreader *sp = l->state;
+    end(l, PLX__AT_ONCE);
+    pthread_mutex_lock(&sp->lock);
+    sp->closing = true;
+    pthread_cond_broadcast(&sp->work);
+    pthread_mutex_unlock(&sp->lock);
+    while (l->row->spread == PLX__PROCESS && sp->live)
+        plx__reap_process(l, sp->live);
+    while (l->row->spread == PLX__THREAD && l->nconn) {
+        struct pollfd p = {.fd = sp->wake.rd, .events = POLLIN};
+        (void)poll(&p, 1, -1);
+        plx__wake_clear(&sp->wake);
+        plx__reap_threads(l);
+    }
+    if (l->row->spread == PLX__POOL) {
+        for (struct plx__worker *w = sp->live; w; w = w->next)
+            pthread_join(w->thread, NULL);
+    }
+    if (l->row->spread == PLX__IN_PLACE)
+        (void)serve_waiting(l);
+}
+
+static void close_spread(struct plx_loop *l)
+{
+    struct plx__spreader *sp = l->state;
+    while (sp->live) { /* the pool's, which keep their counters until now */
+        struct plx__worker *w = sp->live;
+        sp->live = w->next;
+        free(w);
+    }
+    plx__close_processes(sp);
+    free(sp->waiting);
+    free(sp->fds);
+    free(sp->who);
+    pthread_cond_destroy(&sp->work);
+    pthread_mutex_destroy(&sp->lock);
+    plx__wake_close(&sp->wake);
+}
+
+/* ---- the accepting loop's wait
+ * ----------------------------------------------------------------------- */
+
+static int add_fd(struct plx__spreader *sp, size_t i, int fd, short events, void *who)
+{
+    if (i == sp->fds_cap) {
+        size_t cap = sp->fds_cap ? sp->fds_cap * 2 : 16;
+        struct pollfd *fds = realloc(sp->fds, cap * sizeof(*fds));
+        if (fds)
+            sp->fds = fds;
+        void **whose = fds ? realloc(sp->who, cap * sizeof(*whose)) : NULL;
+        if (!whose)
+            return -ENOMEM;
+        sp->who = whose;
+        sp->fds_cap = cap;
+    }
+    sp->fds[i] = (struct pollfd){.fd = fd, .events = events};
+    sp->who[i] = who;
+    return 0;
+}
+
+/* The set is made anew for each wait: it changes with every child, and a wait is an accept's price
+ * here, not a message's. Returns how many entries, or -ENOMEM. */
+static int fill(struct plx_loop *l)
+{
+    struct plx__spreader *sp = l->state;
+    size_t n = 0;
+    int rc = add_fd(sp, n++, sp->wake.rd, POLLIN, &sp->wake);
+    for (struct plx__listener *ls = l->listeners; ls && rc == 0; ls = ls->next) {
+        if (ls->active)
+            rc = add_fd(sp, n++, ls->socket->fd, POLLIN, ls);
+    }
+    for (struct plx_watch *w = l->watches; w && rc == 0; w = w->next) {
+        short events =
+            (short)((w->events & PLX_READ ? POLLIN : 0) | (w->events & PLX_WRITE ? POLLOUT : 0));
+        if (events)
+            rc = add_fd(sp, n++, w->fd, events, w);
+    }
+    if (l->row->spread == PLX__PROCESS) {
+        for (struct plx__worker *w = sp->live; w && rc == 0; w = w->next)
+            rc = add_fd(sp, n++, w->life, POLLIN, w);
+    }
+    return rc < 0 ? rc : (int)n;
+}
+
+static void on_watch(struct plx_watch *w, short revents)
+{
+    if (w->stopped || !w->events)
+        return;
+    unsigned events = (revents & POLLIN ? PLX_READ : 0) | (revents & POLLOUT ? PLX_WRITE : 0);
+    if (revents & POLLHUP)
+        events |= PLX_HUP | (w->events & PLX_READ);
+    if (revents & (POLLERR | POLLNVAL))
+        events |= PLX_ERR | w->events;
+    w->fn(w->fd, events, w->arg);
+}
+
+static void dispatch(struct plx_loop *l, size_t i)
+{
+    struct plx__spreader *sp = l->state;
+    void *who = sp->who[i];
+    if (sp->fds[i].fd == sp->wake.rd) {
+        plx__wake_clear(&sp->wake);
+        return;
+    }
+    for (struct plx__listener *ls = l->listeners; ls; ls = ls->next) {
+        if (ls == who) {
+            if (ls->active)
+                (void)plx__accept_batch(ls, l->row->spread == PLX__IN_PLACE ? 1 : ACCEPT_BUDGET);
+            return;
+        }
+    }
+    for (struct plx__worker *w = l->row->spread == PLX__PROCESS ? sp->live : NULL; w; w = w->next) {
+        if (w == who) {
+            plx__reap_process(l, w);
+            return;
+        }
+    }
+    on_watch(who, sp->fds[i].revents); /* stopped ones stay in memory until the turn's end */
+}
+
+static int turn(struct plx_loop *l, int64_t timeout_ns)
+{
+    struct plx__spreader *sp = l->state;
+    int n = fill(l);
+    if (n < 0)
+        return n;
+    if (sp->nwaiting && l->row->spread == PLX__IN_PLACE)
+        timeout_ns = 0;
+    struct timespec ts = {.tv_sec = (time_t)(timeout_ns / PLX_SECOND),
+                          .tv_nsec = (long)(timeout_ns % PLX_SECOND)};
+    int ready = ppoll(sp->fds, (nfds_t)n, timeout_ns < 0 ? NULL : &ts, NULL);
+    int err = errno;
+    plx__loop_update(l);
+    PLX__COUNT(l, calls_wait, 1);
+    if (ready < 0)
+        return err == EINTR ? -EINTR : 0;
+    if (ready > 0)
+        PLX__COUNT(l, wakeups, 1);
+    int left = ready;
+    for (size_t i = 0; i < (size_t)n && left > 0; i++) {
+        if (sp->fds[i].revents) {
+            left--;
+            dispatch(l, i);
+        }
+    }
+    if (l->row->spread == PLX__THREAD)
+        plx__reap_threads(l);
+    else if (l->row->spread == PLX__POOL)
+        plx__count_pool(l);
+    else if (l->row->spread == PLX__IN_PLACE)
+        ready += serve_waiting(l);
+    return ready;
+}
+
+/* Listeners and watches are read off the loop's lists at each wait. */
+static int listen_on(struct plx_loop *l, struct plx__listener *ls)
+{
+    (void)l;
+    return ls->exclusive ? -EOPNOTSUPP : 0;
+}
+
+static void unlisten(struct plx_loop *l, struct plx__listener *ls)
+{
+    (void)l;
+    (void)ls;
+}
+
+static int watch(struct plx_loop *l, struct plx_watch *w, unsigned old, unsigned now)
+{
+    (void)l;
+    (void)old;
+    return now && fcntl(w->fd, F_GETFD) < 0 ? -errno : 0;
+}
+
+/* A connection here is settled by the thread that serves it. */
+static void settle(struct plx_loop *l, struct plx_conn *c)
+{
+    (void)l;
+    (void)c;
+}
+
+static void wake(struct plx_loop *l)
+{
+    struct plx__spreader *sp = l->state;
+    if (!l->parent) /* the thread of one connection cannot be woken; its loop has no state */
+        plx__wake_signal(&sp->wake);
+}
+
+/* Blocking calls and threads are everywhere; what can be missing is a thread or a process more. */
+static int probe(const struct plx_model *m, struct plx_why *why)
+{
+    if (plx__row(m)->spread != PLX__PROCESS)
+        return 0;
+    long most = sysconf(_SC_CHILD_MAX);
+    if (most == 0) {
+        plx__why(why, "raise the limit on processes: ulimit -u", "no process may be forked");
+        return -EAGAIN;
+    }
+    return 0;
+}
+
+const struct plx__engine_ops plx__blocking_engine = {
+    .name = "blocking",
+    .state_size = sizeof(struct plx__spreader),
+    .blocking_fds = true,
+    .probe = probe,
+    .open = open_spread,
+    .listen = listen_on,
+    .unlisten = unlisten,
+    .adopt = adopt,
+    .settle = settle,
+    .watch = watch,
+    .turn = turn,
+    .wake = wake,
+    .end = end,
+    .stats = stats,
+    .halt = halt,
+    .close = close_spread,
+};

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside the blocking engine: a connection being served, and how connections are spread. */
+#ifndef POLLUX_ENGINE_BLOCKING_H
+#define POLLUX_ENGINE_BLOCKING_H
+
+#include "core/core.h"
+
+#include <poll.h>
+
+/*
+ * One connection that some thread or process serves. The thread sits in recv(2) or send(2), where
+ * nothing but its socket can reach it; so whoever wants it to end shuts that socket down.
+ */
+struct plx__task {
+    struct plx__socket socket;
+    int fd;            /* -1 when there is nothing to shut down; under `lock` */
+    atomic_int ending; /* 0, or 1 + enum plx__end */
+    pthread_mutex_t *lock;
+};
+
+/* Serves the connection to its end on loop `l`, in the calling thread. */
+void plx__blocking_serve(struct plx_loop *l, struct plx__task *);
+
+/* Makes the server of the task end. Any thread, `lock` held; or a signal handler of its process. */
+void plx__blocking_end(struct plx__task *, enum plx__end);
+
+struct plx__worker { /* one connection's thread, one thread of the pool, or one child process */
+    struct plx__task task;
+    struct plx_loop *parent;
+    pthread_t thread;
+    pid_t pid;
+    int life;     /* read end of a pipe whose write end only the child holds */
+    unsigned row; /* in the shared table of counters */
+    bool busy;    /* pool: has a connection */
+    struct plx__counters *counters, own_counters;
+    struct plx__worker *prev, *next;
+};
+
+struct plx__spreader {
+    struct plx__wake wake;
+    pthread_mutex_t lock;            /* everything below up to the queue */
+    struct plx__worker *live, *done; /* done: threads to join */
+    struct plx__counters gone;       /* what ended workers have counted */
+    struct plx__task here;           /* in place: the connection being served */
+    struct plx__socket *waiting;     /* ring: the pool's queue; in place: the one accepted */
+    size_t head, nwaiting, room, nidle;
+    pthread_cond_t work;
+    bool closing;
+    struct plx__counters *shared; /* fork: PROCESSES_MOST rows */
+    unsigned char *row_used;
+    struct pollfd *fds; /* of the accepting loop, and whose each is */
+    void **who;
+    size_t fds_cap;
+};
+
+/* Workers of an accepting loop. The list of the living is under the spreader's lock. */
+struct plx__worker *plx__worker_new(struct plx_loop *, const struct plx__socket *);
+void plx__worker_link(struct plx__spreader *, struct plx__worker *);
+void plx__worker_unlink(struct plx__spreader *, struct plx__worker *);
+/* Takes the worker from the living; its counters are kept. `lock` held. */
+void plx__worker_bury(struct plx__spreader *, struct plx__worker *);
+
+/* The spreads: each takes the socket over, or says -errno. */
+int plx__spread_thread(struct plx_loop *, const struct plx__socket *);
+int plx__spread_pool(struct plx_loop *, const struct plx__socket *);
+int plx__spread_process(struct plx_loop *, const struct plx__socket *);
+
+void plx__reap_threads(struct plx_loop *); /* joins those that are done */
+int plx__open_pool(struct plx_loop *, struct plx_why *);
+void plx__count_pool(struct plx_loop *); /* into nconn: what is left to end */
+int plx__open_processes(struct plx_loop *, struct plx_why *);
+void plx__close_processes(struct plx__spreader *);
+void plx__reap_process(struct plx_loop *, struct plx__worker *); /* waits for its end */
+
+#endif

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a thread does with one connection when it may block in it: recv, handler, send, again.
+ *
+ * Both phases of an input happen in recv(2): it waits for the data and copies them. The limits are
+ * the socket's own timeouts: SO_RCVTIMEO for the idle limit and the next timer, SO_SNDTIMEO for
+ * the write limit, which also bounds the deadlock with a client that sends without ever reading
+ * while we answer without ever reading. Timeouts are set only when they change: an ordinary
+ * message costs one recv and one send.
+ *
+ * A thread in recv cannot be told anything. To end politely its socket's receiving side is shut
+ * down: recv then returns what had arrived, and after that 0. That 0 is not the peer's end; so
+ * the connection is finished as one that drains, and the true end is read off the state of TCP.
+ */
+#include "engine/blocking.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <time.h>
+
+#define IOV_MOST 16
+/* How often the end of a peer is looked for that recv can no longer report. */
+#define LINGER_STEP (5 * PLX_MSEC)
+
+void plx__blocking_end(struct plx__task *t, enum plx__end how)
+{
+    int now = 1 + (int)how, was = atomic_load(&t->ending);
+    while (was < now && !atomic_compare_exchange_weak(&t->ending, &was, now)) {
+    }
+    if (t->fd >= 0)
+        (void)shutdown(t->fd, how == PLX__AT_ONCE ? SHUT_RDWR : SHUT_RD);
+}
+
+static int ending(const struct plx__task *t)
+{
+    return atomic_load_explicit(&t->ending, memory_order_relaxed);
+}
+
+static int set_timeout(struct plx_loop *l, int fd, int option, int64_t ns)
+{
+    /* 0 means for ever to the kernel, and less than a microsecond would become 0. */
+    struct timeval tv = {.tv_sec = (time_t)(ns / PLX_SECOND),
+                         .tv_usec = (suseconds_t)(ns % PLX_SECOND / 1000)};
+    if (ns > 0 && ns < 1000)
+        tv.tv_usec = 1;
+    PLX__COUNT(l, calls_other, 1);
+    return setsockopt(fd, SOL_SOCKET, option, &tv, sizeof(tv));
+}
+
+static void send_all(struct plx_loop *l, struct plx_conn *c)
+{
+    int again = 0; /* MSG_DONTWAIT for the look that follows a timeout, as in receive() */
+    while (plx__conn_want(c) & PLX__WANT_WRITE) {
+        struct iovec iov[IOV_MOST];
+        struct msghdr msg = {.msg_iov = iov};
+        msg.msg_iovlen = (size_t)plx__conn_outgoing(c, iov, IOV_MOST);
+        ssize_t n = sendmsg(c->fd, &msg, MSG_NOSIGNAL | again);
+        int err = n < 0 ? errno : 0;
+        PLX__COUNT(l, calls_send, 1);
+        if (err == EINTR)
+            continue;
+        plx__loop_update(l);
+        if (err == EAGAIN || err == ENOBUFS) {
+            PLX__COUNT(l, eagain, 1);
+            if (again) /* SO_SNDTIMEO: nothing was taken for so long */
+                (void)plx__conn_judge(c);
+            again ^= MSG_DONTWAIT;
+            continue;
+        }
+        again = 0;
+        plx__conn_sent(c, err ? -err : n);
+        /* A generator fills its queue again from on_drain. Between two rounds the peer's input,
+         * its end above all, gets its turn. */
+        if (c->flags & PLX__F_RESUME)
+            return;
+    }
+}
+
+/* The time recv may take: until a limit or a timer. INT64_MAX = for ever. */
+static int64_t patience(struct plx_loop *l, struct plx_conn *c)
+{
+    int64_t at = plx__conn_judge(c);
+    int64_t timer = plx__loop_next_timer(l);
+    if (timer < at)
+        at = timer;
+    return at == INT64_MAX ? at : at > l->now ? at - l->now : 1;
+}
+
+/* Sets SO_RCVTIMEO when it would be late by more than an eighth, or is needlessly short. */
+static void set_patience(struct plx_loop *l, struct plx_conn *c, int64_t wait, int64_t *set)
+{
+    if (wait == INT64_MAX ? *set == wait : *set >= wait / 2 && *set - wait <= wait / 8)
+        return;
+    if (set_timeout(l, c->fd, SO_RCVTIMEO, wait == INT64_MAX ? 0 : wait) == 0)
+        *set = wait;
+}
+
+static void sleep_ns(int64_t ns)
+{
+    struct timespec ts = {.tv_sec = (time_t)(ns / PLX_SECOND), .tv_nsec = (long)(ns % PLX_SECOND)};
+    (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+}
+
+/* recv returned 0. */
+static void on_end(struct plx__task *t, struct plx_conn *c)
+{
+    if (!ending(t)) {
+        plx__conn_received(c, NULL, 0);
+        return;
+    }
+    c->flags |= PLX__F_DRAINING;
+    plx__conn_quiet(c);
+    if (c->phase != PLX__LINGERING)
+        return;
+    if (plx__socket_peer_ended(c->fd))
+        plx__conn_received(c, NULL, 0);
+    else
+        sleep_ns(LINGER_STEP);
+}
+
+static void receive(struct plx_loop *l, struct plx__task *t, struct plx_conn *c, bool wait)
+{
+    ssize_t n = recv(c->fd, l->inbuf, PLX__INBUF, wait ? 0 : MSG_DONTWAIT);
+    PLX__COUNT(l, calls_recv, 1);
+    int err = n < 0 ? errno : 0;
+    plx__loop_update(l);
+    if (err == EINTR || err == EAGAIN) {
+        PLX__COUNT(l, eagain, err == EAGAIN);
+        /* A limit that ran out while the process was stopped is no silence of the peer: look once
+         * more before anything is judged. */
+        if (wait)
+            receive(l, t, c, false);
+        return;
+    }
+    if (n == 0) {
+        on_end(t, c);
+        return;
+    }
+    plx__conn_received(c, l->inbuf, err ? -err : n);
+    if (plx__conn_want(c) & PLX__WANT_WRITE)
+        send_all(l, c);
+    plx__conn_release(c);
+}
+
+/* Nothing to read or write: the handler paused and waits for a timer, or forgot to finish. */
+static void idle(struct plx_loop *l, struct plx__task *t, struct plx_conn *c, int64_t wait)
+{
+    /* No event reaches a paused thread, so look now and then whether it is to end. */
+    const int64_t most = 50 * PLX_MSEC;
+    if (ending(t)) {
+        c->flags |= PLX__F_DRAINING;
+        plx__conn_quiet(c);
+        return;
+    }
+    sleep_ns(wait < most ? wait : most);
+    plx__loop_update(l);
+}
+
+static void await_connect(struct plx_loop *l, struct plx_conn *c, int64_t wait)
+{
+    struct pollfd p = {.fd = c->fd, .events = POLLOUT};
+    struct timespec ts = {.tv_sec = (time_t)(wait / PLX_SECOND),
+                          .tv_nsec = (long)(wait % PLX_SECOND)};
+    int n = ppoll(&p, 1, wait == INT64_MAX ? NULL : &ts, NULL);
+    PLX__COUNT(l, calls_wait, 1);
+    plx__loop_update(l);
+    int err = n > 0 ? plx__socket_connected(c->fd) : EINPROGRESS;
+    if (err == EINPROGRESS)
+        return;
+    if (!err)
+        err = -plx__socket_blocking(c->fd, true);
+    plx__conn_connected(c, err);
+}
+
+static void serve(struct plx_loop *l, struct plx__task *t, struct plx_conn *c)
+{
+    int64_t rcv_timeout = INT64_MAX;
+    if (l->limits.write_ns > 0)
+        (void)set_timeout(l, c->fd, SO_SNDTIMEO, l->limits.write_ns + PLX_MSEC);
+    for (;;) {
+        plx__loop_chores(l);
+        plx__conn_pump(c);
+        if (ending(t) > (int)PLX__AT_ONCE)
+            plx__conn_fail(c, -ECANCELED);
+        int64_t wait = patience(l, c);
+        unsigned want = plx__conn_want(c);
+        if (want & PLX__WANT_RETIRE)
+            return;
+        if (want & PLX__WANT_CONNECT) {
+            await_connect(l, c, wait);
+            continue;
+        }
+        if (want & PLX__WANT_WRITE) {
+            send_all(l, c);
+            want = plx__conn_want(c) & PLX__WANT_READ;
+            if (want)
+                receive(l, t, c, false);
+            continue;
+        }
+        if (want & PLX__WANT_FIN) {
+            (void)shutdown(c->fd, SHUT_WR);
+            PLX__COUNT(l, calls_other, 1);
+            plx__conn_fin_sent(c);
+            continue;
+        }
+        if (want & PLX__WANT_READ) {
+            set_patience(l, c, wait, &rcv_timeout);
+            receive(l, t, c, true);
+        } else {
+            idle(l, t, c, wait);
+        }
+    }
+}
+
+void plx__blocking_serve(struct plx_loop *l, struct plx__task *t)
+{
+    plx__loop_update(l);
+    struct plx_conn *c = plx__conn_new(l, &t->socket);
+    if (!c) {
+        plx__socket_drop(l, &t->socket);
+    } else {
+        plx__conn_opened(c);
+        serve(l, t, c);
+    }
+    pthread_mutex_lock(t->lock);
+    t->fd = -1; /* from here on the number may belong to somebody else */
+    pthread_mutex_unlock(t->lock);
+    if (c)
+        plx__conn_retire(c);
+    plx__loop_tidy(l);
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The blocking engine's threads: one per connection, joined when it is done, or a pool of a fixed
+ * number and a bounded queue of connections that wait for one.
+ */
+#include "engine/blocking.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Stack of a connection's thread. The library needs less than 8 KiB of it; the rest is for the
+ * handler. Only touched pages cost memory. */
+#define STACK (256u * 1024u)
+
+/* ---- workers: bookkeeping ----------------------------------------------------------------------
+ */
+
+struct plx__worker *plx__worker_new(struct plx_loop *l, const struct plx__socket *s)
+{
+    struct plx__spreader *sp = l->state;
+    struct plx__worker *w = calloc(1, sizeof(*w));
+    if (!w)
+        return NULL;
+    w->parent = l;
+    w->life = -1;
+    w->counters = &w->own_counters;
+    w->task.fd = -1;
+    w->task.lock = &sp->lock;
+    if (s) {
+        w->task.socket = *s;
+        w->task.fd = s->fd;
+    }
+    return w;
+}
+
+void plx__worker_link(struct plx__spreader *sp, struct plx__worker *w)
+{
+    w->prev = NULL;
+    w->next = sp->live;
+    if (sp->live)
+        sp->live->prev = w;
+    sp->live = w;
+}
+
+void plx__worker_unlink(struct plx__spreader *sp, struct plx__worker *w)
+{
+    if (w->prev)
+        w->prev->next = w->next;
+    else
+        sp->live = w->next;
+    if (w->next)
+        w->next->prev = w->prev;
+}
+
+void plx__worker_bury(struct plx__spreader *sp, struct plx__worker *w)
+{
+    plx__worker_unlink(sp, w);
+    for (size_t i = 0; i < PLX__NSTATS; i++)
+        atomic_fetch_add_explicit(&sp->gone.v[i],
+                                  atomic_load_explicit(&w->counters->v[i], memory_order_relaxed),
+                                  memory_order_relaxed);
+}
+
+/* ---- thread per connection ----------------------------------------------------------------------
+ */
+
+static void serve_on_own_loop(struct plx__worker *w)
+{
+    struct plx_loop *l;
+    if (plx__loop_open_child(w->parent, w->counters, &l) < 0) {
+        pthread_mutex_lock(w->task.lock);
+        w->task.fd = -1;
+        pthread_mutex_unlock(w->task.lock);
+        plx__socket_drop(w->parent, &w->task.socket);
+        return;
+    }
+    plx__blocking_serve(l, &w->task);
+    plx__loop_close_child(l);
+}
+
+static void *thread_main(void *arg)
+{
+    struct plx__worker *w = arg;
+    struct plx__spreader *sp = w->parent->state;
+    serve_on_own_loop(w);
+    pthread_mutex_lock(&sp->lock);
+    plx__worker_bury(sp, w);
+    w->next = sp->done;
+    sp->done = w;
+    /* Under the lock: once it is released the accepting loop may join us and be closed. */
+    plx__wake_signal(&sp->wake);
+    pthread_mutex_unlock(&sp->lock);
+    return NULL;
+}
+
+int plx__spread_thread(struct plx_loop *l, const struct plx__socket *s)
+{
+    struct plx__spreader *sp = l->state;
+    struct plx__worker *w = plx__worker_new(l, s);
+    if (!w)
+        return -ENOMEM;
+    char name[32];
+    snprintf(name, sizeof(name), "plx-conn-%llu", (unsigned long long)s->number);
+    pthread_mutex_lock(&sp->lock);
+    if (atomic_load(&l->drain)) /* set before end() takes the lock: one of us sees the other */
+        plx__blocking_end(&w->task, PLX__POLITELY);
+    plx__worker_link(sp, w);
+    int rc = plx__thread_start(&w->thread, STACK, name, thread_main, w);
+    if (rc < 0)
+        plx__worker_unlink(sp, w);
+    pthread_mutex_unlock(&sp->lock);
+    if (rc < 0)
+        free(w);
+    else
+        l->nconn++;
+    return rc;
+}
+
+void plx__reap_threads(struct plx_loop *l)
+{
+    struct plx__spreader *sp = l->state;
+    pthread_mutex_lock(&sp->lock);
+    struct plx__worker *list = sp->done;
+    sp->done = NULL;
+    pthread_mutex_unlock(&sp->lock);
+    while (list) {
+        struct plx__worker *w = list;
+        list = w->next;
+        pthread_join(w->thread, NULL);
+        free(w);
+        l->nconn--;
+    }
+}
+
+/* ---- pool of threads
+ * ----------------------------------------------------------------------------- */
+
+static void *pool_main(void *arg)
+{
+    struct plx__worker *w = arg;
+    struct plx__spreader *sp = w->parent->state;
+    pthread_mutex_lock(&sp->lock);
+    for (;;) {
+        while (!sp->nwaiting && !sp->closing)
+            pthread_cond_wait(&sp->work, &sp->lock);
+        if (!sp->nwaiting)
+            break;
+        sp->nidle--;
+        w->task.socket = sp->waiting[sp->head];
+        w->task.fd = w->task.socket.fd;
+        sp->head = (sp->head + 1) % sp->room;
+        sp->nwaiting--;
+        atomic_store(&w->task.ending, 0);
+        if (sp->closing)
+            plx__blocking_end(&w->task, PLX__AT_ONCE);
+        else if (atomic_load(&w->parent->drain))
+            plx__blocking_end(&w->task, PLX__POLITELY);
+        w->busy = true;
+        pthread_mutex_unlock(&sp->lock);
+        serve_on_own_loop(w);
+        pthread_mutex_lock(&sp->lock);
+        w->busy = false;
+        sp->nidle++;
+        plx__wake_signal(&sp->wake); /* a drain may be waiting for the last one */
+    }
+    pthread_mutex_unlock(&sp->lock);
+    return NULL;
+}
+
+/* The stated rule of a full pool: a connection waits while the queue has room, in the order of
+ * arrival; beyond that the newest is closed at once and counted as refused. */
+int plx__spread_pool(struct plx_loop *l, const struct plx__socket *s)
+{
+    struct plx__spreader *sp = l->state;
+    int rc = 0;
+    pthread_mutex_lock(&sp->lock);
+    if (sp->nwaiting >= l->pool_queue + sp->nidle) {
+        rc = -EBUSY;
+    } else {
+        sp->waiting[(sp->head + sp->nwaiting) % sp->room] = *s;
+        sp->nwaiting++;
+        pthread_cond_signal(&sp->work);
+    }
+    pthread_mutex_unlock(&sp->lock);
+    return rc;
+}
+
+/* What is left to end, for a drain: connections served and connections that wait. */
+void plx__count_pool(struct plx_loop *l)
+{
+    struct plx__spreader *sp = l->state;
+    pthread_mutex_lock(&sp->lock);
+    l->nconn = sp->nwaiting;
+    for (const struct plx__worker *w = sp->live; w; w = w->next)
+        l->nconn += w->busy;
+    pthread_mutex_unlock(&sp->lock);
+}
+
+int plx__open_pool(struct plx_loop *l, struct plx_why *why)
+{
+    struct plx__spreader *sp = l->state;
+    sp->room = (size_t)l->pool_queue + l->pool_size;
+    sp->waiting = calloc(sp->room, sizeof(*sp->waiting));
+    int rc = sp->waiting ? 0 : -ENOMEM;
+    unsigned started = 0;
+    for (; rc == 0 && started < l->pool_size; started++) {
+        struct plx__worker *w = plx__worker_new(l, NULL);
+        char name[32];
+        snprintf(name, sizeof(name), "plx-pool-%u", started);
+        rc = w ? plx__thread_start(&w->thread, STACK, name, pool_main, w) : -ENOMEM;
+        if (rc < 0) {
+            free(w);
+            break;
+        }
+        pthread_mutex_lock(&sp->lock);
+        plx__worker_link(sp, w);
+        sp->nidle++;
+        pthread_mutex_unlock(&sp->lock);
+    }
+    if (rc < 0 && started > 0) {
+        plx__log(l, PLX_LOG_WARN, "the pool has %u threads instead of %u: %s", started,
+                 l->pool_size, plx_error_text(rc));
+        rc = 0;
+    }
+    if (rc < 0)
+        plx__why(why, "raise the limit on threads: ulimit -u", "thread pool: %s",
+                 plx_error_text(rc));
+    return rc;
+}

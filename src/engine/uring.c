@@ -1,0 +1,764 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The Proactor over io_uring: the kernel waits for the data and copies them; the process is told.
+ *
+ *     listener    one multishot accept
+ *     connection  one multishot receive into a ring of provided buffers that all connections share,
+ *                 so an idle connection holds none; answers are written at once with a plain send,
+ *                 and only what the socket does not take becomes a send in the ring
+ *     wait        one io_uring_enter submits everything and waits
+ *
+ * States of a connection's receive:   (idle) --arm--> receiving --cancel--> cancelling --> (idle)
+ * A receive ends by itself (no IORING_CQE_F_MORE) on the peer's end, an error, or ENOBUFS, which
+ * is normal: the buffers are all in completions that are about to be handled; it is armed again
+ * when they are back. Pausing cancels it and absorbs what had landed. A connection is retired only
+ * when every completion is back.
+ *
+ * Features are found by trying, never by version: setup flags are dropped one set after the other
+ * when the kernel refuses them, incremental buffers and multishot receive likewise.
+ *
+ * Sources: io_uring_setup(2), io_uring_enter(2), io_uring_multishot(7), io_uring_cancelation(7),
+ * io_uring_provided_buffers(7).
+ */
+#include "core/core.h"
+
+#include <errno.h>
+
+#if PLX_HAVE_LIBURING
+
+#include <fcntl.h>
+#include <liburing.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Flags that liburing 2.3's headers may lack; where the kernel lacks them it refuses them. */
+#define PBUF_RING_INC  2u        /* IOU_PBUF_RING_INC, Linux 6.12 */
+#define CQE_F_BUF_MORE (1u << 4) /* IORING_CQE_F_BUF_MORE */
+
+#define SQ_ENTRIES 256u
+#define CQ_ENTRIES 4096u
+/* Few and large when the kernel fills a buffer bit by bit, so that they stay in the cache; more
+ * and smaller when each completion takes a whole one. 1 MiB either way. */
+#define BUFS_INC   16u
+#define BUFS_PLAIN 64u
+#define BUFS_BYTES (1u << 20)
+#define BATCH      1024 /* completions per turn */
+#define IOV_MOST   16
+#define GROUP      0
+
+enum kind { OP_RECV = 1, OP_SEND, OP_CONNECT, OP_CANCEL, OP_ACCEPT, OP_WATCH, OP_WAKE };
+
+/* What an accept or a poll in flight belongs to; outlives it, because a late completion may name
+ * it. */
+struct target {
+    void *owner; /* listener or watch; NULL when it is gone */
+    struct target *prev, *next;
+};
+
+struct proactor {
+    struct io_uring ring;
+    bool disabled;  /* not yet enabled by the thread that runs it */
+    bool multishot; /* multishot receive works */
+    bool incremental;
+    struct io_uring_buf_ring *bufs;
+    unsigned nbufs, buf_size;
+    unsigned char *memory;
+    uint32_t filled[BUFS_PLAIN]; /* incremental: how far the kernel has filled each */
+    struct plx__wake wake;
+    struct target *targets;
+};
+
+static uint64_t conn_data(enum kind kind, const struct plx_conn *c)
+{
+    return (uint64_t)kind << 56 | (uint64_t)(c->generation & 0xffffffu) << 32 | c->slot;
+}
+
+static uint64_t target_data(enum kind kind, const struct target *t)
+{
+    return (uint64_t)kind << 56 | (uint64_t)(uintptr_t)t; /* user addresses have 47 or 56 bits */
+}
+
+static struct io_uring_sqe *get_sqe(struct plx_loop *l)
+{
+    struct proactor *r = l->state;
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&r->ring);
+    while (!sqe) { /* full: hand over what is there */
+        (void)io_uring_submit(&r->ring);
+        PLX__COUNT(l, calls_wait, 1);
+        sqe = io_uring_get_sqe(&r->ring);
+    }
+    return sqe;
+}
+
+static void cancel(struct plx_loop *l, uint64_t data)
+{
+    struct io_uring_sqe *sqe = get_sqe(l);
+    io_uring_prep_cancel64(sqe, data, 0);
+    sqe->user_data = (uint64_t)OP_CANCEL << 56;
+}
+
+/* ---- provided buffers
+ * ---------------------------------------------------------------------------- */
+
+static void give_buffer(struct proactor *r, unsigned id)
+{
+    r->filled[id] = 0;
+    io_uring_buf_ring_add(r->bufs, r->memory + (size_t)id * r->buf_size, r->buf_size,
+                          (unsigned short)id, io_uring_buf_ring_mask(r->nbufs), 0);
+    io_uring_buf_ring_advance(r->bufs, 1);
+}
+
+static int register_buffers(struct proactor *r, unsigned n, bool incremental)
+{
+    struct io_uring_buf_reg reg = {
+        .ring_addr = (uint64_t)(uintptr_t)r->bufs, .ring_entries = n, .bgid = GROUP};
+    if (incremental) { /* the field `flags`, which liburing 2.3 still calls `pad` */
+        uint16_t flags = PBUF_RING_INC;
+        memcpy((char *)&reg + offsetof(struct io_uring_buf_reg, bgid) + sizeof(reg.bgid), &flags,
+               sizeof(flags));
+    }
+    return io_uring_register_buf_ring(&r->ring, &reg, 0);
+}
+
+static int make_buffers(struct proactor *r)
+{
+    void *bufs = NULL, *memory = NULL;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    if (posix_memalign(&bufs, page, BUFS_PLAIN * sizeof(struct io_uring_buf)) != 0 ||
+        posix_memalign(&memory, page, BUFS_BYTES) != 0) {
+        free(bufs);
+        return -ENOMEM;
+    }
+    r->bufs = bufs;
+    r->memory = memory;
+    r->incremental = true;
+    r->nbufs = BUFS_INC;
+    int rc = register_buffers(r, r->nbufs, true);
+    if (rc == -EINVAL) {
+        r->incremental = false;
+        r->nbufs = BUFS_PLAIN;
+        rc = register_buffers(r, r->nbufs, false);
+    }
+    r->buf_size = BUFS_BYTES / r->nbufs;
+    if (rc < 0)
+        return rc;
+    io_uring_buf_ring_init(r->bufs);
+    for (unsigned i = 0; i < r->nbufs; i++)
+        give_buffer(r, i);
+    return 0;
+}
+
+/* ---- setting up
+ * ------------------------------------------------------------------------------------ */
+
+static int set_up_ring(struct proactor *r)
+{
+    /* Best first. Without DEFER_TASKRUN completions interrupt the process, which costs more than
+     * epoll does; the ring still works. */
+    static const unsigned flags[] = {
+        IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_R_DISABLED |
+            IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE,
+        IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE,
+        IORING_SETUP_CQSIZE,
+    };
+    int rc = -EINVAL;
+    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]) && rc == -EINVAL; i++) {
+        unsigned sq = SQ_ENTRIES, cq = CQ_ENTRIES;
+        do { /* kernels before 5.12 charge the rings to RLIMIT_MEMLOCK: a smaller one may fit */
+            struct io_uring_params p = {.flags = flags[i], .cq_entries = cq};
+            rc = io_uring_queue_init_params(sq, &r->ring, &p);
+            sq /= 2;
+            cq /= 2;
+        } while (rc == -ENOMEM && sq >= 8);
+        r->disabled = rc == 0 && (flags[i] & IORING_SETUP_R_DISABLED);
+    }
+    return rc;
+}
+
+/* io_uring_disabled says who may: 0 all, 1 a group, 2 nobody. -1 where there is no such switch. */
+static int disabled_by_sysctl(void)
+{
+    int v = -1;
+    FILE *f = fopen("/proc/sys/kernel/io_uring_disabled", "re");
+    if (f) {
+        if (fscanf(f, "%d", &v) != 1)
+            v = -1;
+        fclose(f);
+    }
+    return v;
+}
+
+static void explain_setup(int rc, struct plx_why *why)
+{
+    int v = disabled_by_sysctl();
+    if (rc == -EPERM && v > 0)
+        plx__why(why, "sysctl kernel.io_uring_disabled=0",
+                 "io_uring_setup: forbidden by kernel.io_uring_disabled=%d", v);
+    else if (rc == -EPERM || rc == -EACCES)
+        plx__why(why, "allow io_uring_setup, io_uring_enter, io_uring_register in its profile",
+                 "io_uring_setup: forbidden, probably by a seccomp filter (containers have one)");
+    else if (rc == -ENOSYS)
+        plx__why(why, "use a kernel with CONFIG_IO_URING, and no seccomp filter that hides it",
+                 "io_uring_setup: this kernel does not offer it");
+    else if (rc == -ENOMEM)
+        plx__why(why, "raise the limit on locked memory: ulimit -l",
+                 "io_uring_setup: not enough (locked) memory");
+    else if (rc == -EMFILE || rc == -ENFILE)
+        plx__why(why, "raise the limit on open files: ulimit -n", "io_uring_setup: %s",
+                 plx_error_text(rc));
+    else
+        plx__why(why, "", "io_uring_setup: %s", plx_error_text(rc));
+}
+
+static bool has_operations(struct io_uring *ring)
+{
+    static const int needed[] = {IORING_OP_ACCEPT, IORING_OP_RECV, IORING_OP_SEND,
+                                 IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL};
+    struct io_uring_probe *p = io_uring_get_probe_ring(ring);
+    bool ok = p != NULL;
+    for (size_t i = 0; ok && i < sizeof(needed) / sizeof(needed[0]); i++)
+        ok = io_uring_opcode_supported(p, needed[i]);
+    io_uring_free_probe(p);
+    return ok;
+}
+
+static void tear_down(struct proactor *r)
+{
+    io_uring_queue_exit(&r->ring);
+    free(r->bufs);
+    free(r->memory);
+}
+
+static int set_up(struct proactor *r, struct plx_why *why)
+{
+    int rc = set_up_ring(r);
+    if (rc < 0) {
+        explain_setup(rc, why);
+        return rc;
+    }
+    if (!has_operations(&r->ring)) {
+        plx__why(why, "use Linux 5.19 or later", "io_uring here lacks an operation on sockets");
+        rc = -ENOSYS;
+    } else {
+        rc = make_buffers(r);
+        if (rc < 0)
+            plx__why(why, rc == -EINVAL ? "use Linux 5.19 or later" : "raise ulimit -l",
+                     "io_uring: a ring of provided buffers: %s", plx_error_text(rc));
+    }
+    if (rc < 0)
+        tear_down(r);
+    r->multishot = true;
+    return rc;
+}
+
+static int probe(const struct plx_model *m, struct plx_why *why)
+{
+    (void)m;
+    struct proactor r = {0};
+    int rc = set_up(&r, why);
+    if (rc == 0)
+        tear_down(&r);
+    return rc;
+}
+
+/* ---- a connection
+ * -------------------------------------------------------------------------------- */
+
+static void arm_receive(struct plx_loop *l, struct plx_conn *c)
+{
+    struct proactor *r = l->state;
+    struct io_uring_sqe *sqe = get_sqe(l);
+    if (r->multishot)
+        io_uring_prep_recv_multishot(sqe, c->fd, NULL, 0, 0);
+    else
+        io_uring_prep_recv(sqe, c->fd, NULL, 0, 0);
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = GROUP;
+    sqe->user_data = conn_data(OP_RECV, c);
+    c->eng.ring.receiving = 1;
+}
+
+static void cancel_receive(struct plx_loop *l, struct plx_conn *c)
+{
+    if (!c->eng.ring.receiving || c->eng.ring.cancelling)
+        return;
+    c->eng.ring.cancelling = 1;
+    cancel(l, conn_data(OP_RECV, c));
+}
+
+/* Writes at once what the socket takes, from wherever it lies. */
+static void send_now(struct plx_loop *l, struct plx_conn *c)
+{
+    while (!c->eng.ring.sending && (plx__conn_want(c) & PLX__WANT_WRITE)) {
+        struct iovec iov[IOV_MOST];
+        struct msghdr msg = {.msg_iov = iov};
+        msg.msg_iovlen = (size_t)plx__conn_outgoing(c, iov, IOV_MOST);
+        size_t asked = 0;
+        for (size_t i = 0; i < msg.msg_iovlen; i++)
+            asked += iov[i].iov_len;
+        ssize_t n = msg.msg_iovlen == 1
+                        ? send(c->fd, iov[0].iov_base, asked, MSG_NOSIGNAL | MSG_DONTWAIT)
+                        : sendmsg(c->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+        int err = n < 0 ? errno : 0;
+        PLX__COUNT(l, calls_send, 1);
+        if (err == EINTR)
+            continue;
+        if (err == EAGAIN || err == ENOBUFS) {
+            PLX__COUNT(l, eagain, 1);
+            return;
+        }
+        plx__conn_sent(c, err ? -err : n);
+        if (err || (size_t)n < asked)
+            return;
+        if (c->flags & PLX__F_RESUME) /* a generator: others have their turn */
+            return;
+    }
+}
+
+/* The rest goes through the ring, a chunk at a time: the queue's front stays in place. */
+static void submit_send(struct plx_loop *l, struct plx_conn *c)
+{
+    struct iovec iov;
+    if (plx__conn_outgoing(c, &iov, 1) != 1)
+        return;
+    struct io_uring_sqe *sqe = get_sqe(l);
+    io_uring_prep_send(sqe, c->fd, iov.iov_base, iov.iov_len, MSG_NOSIGNAL);
+    sqe->user_data = conn_data(OP_SEND, c);
+    c->eng.ring.sending = 1;
+    plx__conn_stalled(c);
+}
+
+/* A draining connection: what has arrived is taken without waiting, then it is quiet. */
+static void receive_rest(struct plx_loop *l, struct plx_conn *c)
+{
+    while (plx__conn_want(c) & PLX__WANT_READ) {
+        ssize_t n = recv(c->fd, l->inbuf, PLX__INBUF, MSG_DONTWAIT);
+        int err = n < 0 ? errno : 0;
+        PLX__COUNT(l, calls_recv, 1);
+        if (err == EINTR)
+            continue;
+        if (err == EAGAIN) {
+            plx__conn_quiet(c);
+            return;
+        }
+        plx__conn_received(c, l->inbuf, err ? -err : n);
+        send_now(l, c);
+        plx__conn_release(c);
+        if (n <= 0)
+            return;
+    }
+}
+
+static void retire_when_done(struct plx_loop *l, struct plx_conn *c)
+{
+    cancel_receive(l, c);
+    if (c->eng.ring.sending == 1) {
+        cancel(l, conn_data(OP_SEND, c));
+        c->eng.ring.sending = 2; /* asked once is enough */
+    }
+    if (c->eng.ring.polling == 1) {
+        cancel(l, conn_data(OP_CONNECT, c));
+        c->eng.ring.polling = 2;
+    }
+    if (!c->eng.ring.receiving && !c->eng.ring.sending && !c->eng.ring.polling)
+        plx__conn_retire(c);
+}
+
+static void settle(struct plx_loop *l, struct plx_conn *c)
+{
+    bool draining = (c->flags & PLX__F_DRAINING) && c->phase == PLX__OPEN;
+    if (draining && c->eng.ring.receiving)
+        cancel_receive(l, c);
+    else if (draining)
+        receive_rest(l, c);
+    send_now(l, c);
+    unsigned want = plx__conn_want(c);
+    if ((want & PLX__WANT_WRITE) && !c->eng.ring.sending)
+        submit_send(l, c);
+    if ((want & PLX__WANT_FIN) && !c->eng.ring.sending) {
+        (void)shutdown(c->fd, SHUT_WR);
+        PLX__COUNT(l, calls_other, 1);
+        plx__conn_fin_sent(c);
+        want = plx__conn_want(c);
+    }
+    if (want & PLX__WANT_RETIRE) {
+        retire_when_done(l, c);
+        return;
+    }
+    if ((want & PLX__WANT_CONNECT) && !c->eng.ring.polling) {
+        struct io_uring_sqe *sqe = get_sqe(l);
+        io_uring_prep_poll_add(sqe, c->fd, POLLOUT);
+        sqe->user_data = conn_data(OP_CONNECT, c);
+        c->eng.ring.polling = 1;
+    }
+    if (!(want & PLX__WANT_READ))
+        cancel_receive(l, c);
+    else if (!c->eng.ring.receiving && !(c->flags & PLX__F_DIRTY))
+        arm_receive(l, c);
+}
+
+static int adopt(struct plx_loop *l, const struct plx__socket *s, struct plx_conn **out)
+{
+    struct plx_conn *c = plx__conn_new(l, s);
+    if (!c)
+        return -ENOMEM;
+    plx__conn_opened(c);
+    settle(l, c);
+    if (out)
+        *out = c;
+    return 0;
+}
+
+/* ---- completions
+ * ---------------------------------------------------------------------------------- */
+
+static void take_data(struct plx_loop *l, struct plx_conn *c, const struct io_uring_cqe *cqe)
+{
+    struct proactor *r = l->state;
+    unsigned id = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
+    if (c) {
+        plx__conn_received(c, r->memory + (size_t)id * r->buf_size + r->filled[id], cqe->res);
+        send_now(l, c);
+        plx__conn_release(c);
+    }
+    r->filled[id] += (uint32_t)cqe->res;
+    if (!(cqe->flags & CQE_F_BUF_MORE))
+        give_buffer(r, id);
+}
+
+static void on_receive(struct plx_loop *l, struct plx_conn *c, const struct io_uring_cqe *cqe)
+{
+    struct proactor *r = l->state;
+    if (!(cqe->flags & IORING_CQE_F_MORE)) {
+        c->eng.ring.receiving = 0;
+        c->eng.ring.cancelling = 0;
+    }
+    if (cqe->res > 0)
+        take_data(l, c, cqe);
+    else if (cqe->res == 0)
+        plx__conn_received(c, NULL, 0);
+    else if (cqe->res == -ENOBUFS)
+        plx__conn_dirty(c); /* armed again at the end of the turn, when buffers are back */
+    else if (cqe->res == -EINVAL && r->multishot)
+        r->multishot = false; /* Linux before 6.0: one receive at a time */
+    else if (cqe->res != -ECANCELED && cqe->res != -EINTR && cqe->res != -EAGAIN)
+        plx__conn_received(c, NULL, cqe->res);
+    settle(l, c);
+}
+
+static void on_send(struct plx_loop *l, struct plx_conn *c, int res)
+{
+    c->eng.ring.sending = 0;
+    if (res >= 0)
+        plx__conn_sent(c, res);
+    else if (res != -ECANCELED && res != -EINTR && res != -EAGAIN && res != -ENOBUFS)
+        plx__conn_sent(c, res);
+    settle(l, c);
+}
+
+static void on_connect(struct plx_loop *l, struct plx_conn *c)
+{
+    c->eng.ring.polling = 0;
+    int err = plx__socket_connected(c->fd);
+    PLX__COUNT(l, calls_other, 2);
+    /* From here on the kernel waits: O_NONBLOCK would make a receive in the ring answer EAGAIN. */
+    if (!err)
+        err = -plx__socket_blocking(c->fd, true);
+    if (err != EINPROGRESS)
+        plx__conn_connected(c, err);
+    settle(l, c);
+}
+
+static struct target *target_new(struct proactor *r, void *owner)
+{
+    struct target *t = calloc(1, sizeof(*t));
+    if (!t)
+        return NULL;
+    t->owner = owner;
+    t->next = r->targets;
+    if (t->next)
+        t->next->prev = t;
+    r->targets = t;
+    return t;
+}
+
+static void target_free(struct proactor *r, struct target *t)
+{
+    if (t->prev)
+        t->prev->next = t->next;
+    else
+        r->targets = t->next;
+    if (t->next)
+        t->next->prev = t->prev;
+    free(t);
+}
+
+static void submit_accept(struct plx_loop *l, struct target *t)
+{
+    struct plx__listener *ls = t->owner;
+    struct io_uring_sqe *sqe = get_sqe(l);
+    io_uring_prep_multishot_accept(sqe, ls->socket->fd, NULL, NULL, SOCK_CLOEXEC);
+    sqe->user_data = target_data(OP_ACCEPT, t);
+}
+
+static void on_accept(struct plx_loop *l, struct target *t, const struct io_uring_cqe *cqe)
+{
+    struct plx__listener *ls = t->owner;
+    bool over = !(cqe->flags & IORING_CQE_F_MORE);
+    if (!ls) {
+        if (cqe->res >= 0)
+            close(cqe->res);
+    } else if (cqe->res >= 0) {
+        plx__accepted(ls, cqe->res, NULL, 0);
+    } else if (cqe->res != -ECANCELED) {
+        (void)plx__accept_failed(ls, -cqe->res);
+    }
+    if (!over)
+        return;
+    if (t->owner) /* not unlistened meanwhile */
+        submit_accept(l, t);
+    else
+        target_free(l->state, t);
+}
+
+static void submit_watch(struct plx_loop *l, struct target *t, unsigned events)
+{
+    struct plx_watch *w = t->owner;
+    struct io_uring_sqe *sqe = get_sqe(l);
+    unsigned mask =
+        (events & PLX_READ ? (unsigned)POLLIN : 0u) | (events & PLX_WRITE ? (unsigned)POLLOUT : 0u);
+    io_uring_prep_poll_add(sqe, w->fd, mask);
+    sqe->user_data = target_data(OP_WATCH, t);
+}
+
+static void on_watch(struct plx_loop *l, struct target *t, int res)
+{
+    struct plx_watch *w = t->owner;
+    if (w) {
+        unsigned mask = res < 0 ? (unsigned)POLLERR : (unsigned)res;
+        unsigned events = (mask & POLLIN ? PLX_READ : 0) | (mask & POLLOUT ? PLX_WRITE : 0) |
+                          (mask & POLLHUP ? PLX_HUP | (w->events & PLX_READ) : 0) |
+                          (mask & (POLLERR | POLLNVAL) ? PLX_ERR | w->events : 0);
+        w->fn(w->fd, events, w->arg);
+    }
+    if (t->owner) /* a poll is one shot; asking again makes it level-triggered */
+        submit_watch(l, t, w->events);
+    else
+        target_free(l->state, t);
+}
+
+static void submit_wake(struct plx_loop *l)
+{
+    struct proactor *r = l->state;
+    struct io_uring_sqe *sqe = get_sqe(l);
+    io_uring_prep_poll_multishot(sqe, r->wake.rd, POLLIN);
+    sqe->user_data = (uint64_t)OP_WAKE << 56;
+}
+
+static void complete(struct plx_loop *l, const struct io_uring_cqe *cqe)
+{
+    struct proactor *r = l->state;
+    uint64_t data = cqe->user_data;
+    enum kind kind = (enum kind)(data >> 56);
+    struct target *t = (struct target *)(uintptr_t)(data & ((1ULL << 56) - 1));
+    uint32_t slot = (uint32_t)data;
+    struct plx_conn *c = NULL;
+    if (kind <= OP_CONNECT && slot < l->nslots)
+        c = l->slots[slot].conn;
+    if (c && (c->generation & 0xffffffu) != (data >> 32 & 0xffffffu))
+        c = NULL; /* cannot be: a connection stays until its completions are back */
+    switch (kind) {
+    case OP_RECV:
+        if (c)
+            on_receive(l, c, cqe);
+        else if (cqe->flags & IORING_CQE_F_BUFFER)
+            take_data(l, NULL, cqe);
+        break;
+    case OP_SEND:
+        if (c)
+            on_send(l, c, cqe->res);
+        break;
+    case OP_CONNECT:
+        if (c)
+            on_connect(l, c);
+        break;
+    case OP_CANCEL: break;
+    case OP_ACCEPT: on_accept(l, t, cqe); break;
+    case OP_WATCH: on_watch(l, t, cqe->res); break;
+    case OP_WAKE:
+        plx__wake_clear(&r->wake);
+        if (!(cqe->flags & IORING_CQE_F_MORE))
+            submit_wake(l);
+        break;
+    }
+}
+
+/* ---- the contract
+ * --------------------------------------------------------------------------------- */
+
+static int enter(struct plx_loop *l, int64_t timeout_ns)
+{
+    struct proactor *r = l->state;
+    struct io_uring_cqe *cqe;
+    PLX__COUNT(l, calls_wait, 1);
+    if (timeout_ns == 0 || io_uring_cq_ready(&r->ring) > 0)
+        return io_uring_submit_and_get_events(&r->ring);
+    struct __kernel_timespec ts = {.tv_sec = timeout_ns / PLX_SECOND,
+                                   .tv_nsec = timeout_ns % PLX_SECOND};
+    return io_uring_submit_and_wait_timeout(&r->ring, &cqe, 1, timeout_ns < 0 ? NULL : &ts, NULL);
+}
+
+static int turn(struct plx_loop *l, int64_t timeout_ns)
+{
+    struct proactor *r = l->state;
+    if (r->disabled) { /* the single issuer is who enables the ring */
+        /* io_uring_enable_rings(3), whose symbol liburing 2.3 forgot to export. */
+        if (syscall(__NR_io_uring_register, r->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL,
+                    0) < 0)
+            return -errno;
+        r->disabled = false;
+    }
+    int rc = enter(l, timeout_ns);
+    plx__loop_update(l);
+    /* EAGAIN and EBUSY ask to reap first; ETIME is the timeout. EBADR (a completion was dropped
+     * for want of memory) cannot be mended: the loop fails. */
+    if (rc < 0 && rc != -ETIME && rc != -EINTR && rc != -EAGAIN && rc != -EBUSY)
+        return rc;
+    int n = 0;
+    struct io_uring_cqe *cqe;
+    while (n < BATCH && io_uring_peek_cqe(&r->ring, &cqe) == 0) {
+        struct io_uring_cqe one = *cqe; /* handling it may submit, and so need its place */
+        io_uring_cqe_seen(&r->ring, cqe);
+        complete(l, &one);
+        n++;
+    }
+    l->more = n == BATCH;
+    if (n > 0)
+        PLX__COUNT(l, wakeups, 1);
+    return n == 0 && rc == -EINTR ? -EINTR : n;
+}
+
+static int open_ring(struct plx_loop *l, struct plx_why *why)
+{
+    struct proactor *r = l->state;
+    int rc = plx__wake_open(&r->wake, false);
+    if (rc < 0) {
+        plx__why(why, "raise the limit on open files: ulimit -n", "pipe: %s", plx_error_text(rc));
+        return rc;
+    }
+    rc = set_up(r, why);
+    if (rc < 0) {
+        plx__wake_close(&r->wake);
+        return rc;
+    }
+    submit_wake(l);
+    return 0;
+}
+
+static int listen_on(struct plx_loop *l, struct plx__listener *ls)
+{
+    if (ls->exclusive)
+        return -EOPNOTSUPP;
+    struct target *t = target_new(l->state, ls);
+    if (!t)
+        return -ENOMEM;
+    ls->eng = t;
+    submit_accept(l, t);
+    return 0;
+}
+
+static void drop_target(struct plx_loop *l, enum kind kind, struct target *t)
+{
+    t->owner = NULL; /* freed by its last completion */
+    cancel(l, target_data(kind, t));
+}
+
+static void unlisten(struct plx_loop *l, struct plx__listener *ls)
+{
+    drop_target(l, OP_ACCEPT, ls->eng);
+    ls->eng = NULL;
+}
+
+static int watch(struct plx_loop *l, struct plx_watch *w, unsigned old, unsigned now)
+{
+    if (now && fcntl(w->fd, F_GETFD) < 0)
+        return -errno;
+    struct target *t = NULL;
+    if (now) {
+        t = target_new(l->state, w);
+        if (!t)
+            return -ENOMEM;
+    }
+    if (old)
+        drop_target(l, OP_WATCH, w->eng);
+    w->eng = t;
+    if (t)
+        submit_watch(l, t, now);
+    return 0;
+}
+
+static void wake(struct plx_loop *l)
+{
+    struct proactor *r = l->state;
+    plx__wake_signal(&r->wake);
+}
+
+static void halt(struct plx_loop *l)
+{
+    /* Every connection has failed already and its operations are being cancelled; wait for them.
+     * The bound is for a kernel that does not give one back: better a leak than a hang. */
+    for (int i = 0; l->nconn && i < 500; i++) {
+        for (uint32_t s = 0; s < l->nslots; s++) {
+            if (l->slots[s].conn)
+                settle(l, l->slots[s].conn);
+        }
+        if (l->nconn && turn(l, 10 * PLX_MSEC) < 0)
+            break;
+    }
+}
+
+static void close_ring(struct plx_loop *l)
+{
+    struct proactor *r = l->state;
+    tear_down(r);
+    while (r->targets)
+        target_free(r, r->targets);
+    plx__wake_close(&r->wake);
+}
+
+const struct plx__engine_ops plx__uring_engine = {
+    .name = "io_uring",
+    .state_size = sizeof(struct proactor),
+    .blocking_fds = true,
+    .blocking_listener = true,
+    .probe = probe,
+    .open = open_ring,
+    .listen = listen_on,
+    .unlisten = unlisten,
+    .adopt = adopt,
+    .settle = settle,
+    .watch = watch,
+    .turn = turn,
+    .wake = wake,
+    .halt = halt,
+    .close = close_ring,
+};
+
+#else /* built without liburing */
+
+static int probe(const struct plx_model *m, struct plx_why *why)
+{
+    (void)m;
+    plx__why(why, "on Linux, install liburing 2.2 or later with its headers and build again",
+             "this Pollux was built without liburing");
+    return -ENOSYS;
+}
+
+/* Only the probe is ever called: opening a loop asks it first. */
+const struct plx__engine_ops plx__uring_engine = {.name = "io_uring", .probe = probe};
+
+#endif
