@@ -58,7 +58,7 @@ struct plx_handler {
  *   0          accepted
  *   1          accepted, and the queue is above the high-water mark: hold on until on_drain;
  *              input from this peer stops until then, so that TCP slows it down
- *   -EPIPE     after plx_finish(), or the connection is ended
+ *   -EPIPE     after plx_finish() or plx_half_close(), or the connection is ended
  *   -ENOBUFS   the queue would exceed its cap: the connection is aborted with this error
  *   -ENOMEM    likewise
  */
@@ -70,6 +70,13 @@ int plx_send(struct plx_conn *, const void *p, size_t n);
  * would be a reset that destroys the last answer: RFC 1122 4.2.2.13). Idempotent.
  */
 void plx_finish(struct plx_conn *);
+
+/*
+ * Half-close: no more output, while input goes on. After the queue is written the sending side is
+ * shut down (FIN), which tells the peer that the request is complete; its answer still comes to
+ * on_data, and its end to on_eof. Idempotent. plx_send() answers -EPIPE from here on.
+ */
+void plx_half_close(struct plx_conn *);
 
 /* Ends the connection now with `err` (-errno, passed to on_close; 0 is allowed). Queued output is
  * dropped, and if there was any, the peer sees a reset. Idempotent; the first error is kept. */

@@ -81,7 +81,8 @@ int plx_loop_run(struct plx_loop *);
  */
 int plx_loop_turn(struct plx_loop *, int64_t timeout_ns);
 
-/* Makes plx_loop_run() return soon. Any thread. */
+/* Makes plx_loop_run() return soon; connections stay as they are, except in the `blocking` model,
+ * where the one being served ends. Any thread. */
 void plx_loop_stop(struct plx_loop *);
 
 /*

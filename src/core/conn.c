@@ -14,7 +14,8 @@
  * One function, set_phase(), changes the state.
  *
  * Wants:  CONNECTING  CONNECT
- *         OPEN        READ unless paused, throttled or at the peer's end; WRITE while queued
+ *         OPEN        READ unless paused, throttled or at the peer's end; WRITE while queued;
+ *                     FIN after plx_half_close()
  *         FINISHING   the same READ (discarded, lest the peer block and never read our answer);
  *                     WRITE while queued, then FIN
  *         LINGERING   READ until the peer's end, then nothing
@@ -133,26 +134,42 @@ void plx_abort(struct plx_conn *c, int err)
     plx__conn_fail(c, err > 0 ? -err : err);
 }
 
+/* Our side's end is sent: what is left is the peer's. */
+static void await_peer(struct plx_conn *c)
+{
+    set_phase(c, c->flags & PLX__F_EOF ? PLX__ENDED : PLX__LINGERING);
+    if (c->phase == PLX__LINGERING && c->loop->limits.linger_ns > 0)
+        plx__loop_deadline(c->loop, c->loop->now + c->loop->limits.linger_ns);
+}
+
 void plx_finish(struct plx_conn *c)
 {
-    if (c->phase != PLX__OPEN && c->phase != PLX__CONNECTING)
-        return;
     if (c->phase == PLX__CONNECTING) {
         plx__conn_fail(c, -ECANCELED);
         return;
     }
-    set_phase(c, PLX__FINISHING);
+    if (c->phase != PLX__OPEN)
+        return;
+    if (c->flags & PLX__F_FIN_SENT)
+        await_peer(c);
+    else
+        set_phase(c, PLX__FINISHING);
+    if (!(c->flags & PLX__F_BUSY))
+        plx__conn_dirty(c);
+}
+
+void plx_half_close(struct plx_conn *c)
+{
+    c->flags |= PLX__F_HALF;
     if (!(c->flags & PLX__F_BUSY))
         plx__conn_dirty(c);
 }
 
 void plx__conn_fin_sent(struct plx_conn *c)
 {
-    if (c->phase != PLX__FINISHING)
-        return;
-    set_phase(c, c->flags & PLX__F_EOF ? PLX__ENDED : PLX__LINGERING);
-    if (c->phase == PLX__LINGERING && c->loop->limits.linger_ns > 0)
-        plx__loop_deadline(c->loop, c->loop->now + c->loop->limits.linger_ns);
+    c->flags |= PLX__F_FIN_SENT;
+    if (c->phase == PLX__FINISHING)
+        await_peer(c);
 }
 
 void plx__conn_retire(struct plx_conn *c)
@@ -208,6 +225,8 @@ unsigned plx__conn_want(const struct plx_conn *c)
     case PLX__OPEN:
         if (c->flags & (PLX__F_PAUSED | PLX__F_THROTTLED))
             read = 0;
+        if (!write && (c->flags & (PLX__F_HALF | PLX__F_FIN_SENT)) == PLX__F_HALF)
+            write = PLX__WANT_FIN;
         return read | write;
     case PLX__FINISHING: return read | (write ? write : PLX__WANT_FIN);
     case PLX__LINGERING: return read ? read : PLX__WANT_RETIRE;
@@ -267,6 +286,29 @@ static int64_t left(const struct plx_conn *c, uint32_t then, int64_t limit)
     return limit + PLX_MSEC - (int64_t)plx__ms_since(c->loop, then) * PLX_MSEC;
 }
 
+/*
+ * What is left of the write limit. That the socket takes no more does not mean that the peer does
+ * not read, so four times per limit the kernel is asked what it still holds: less than before is
+ * progress. The first look only notes; so the limit is exceeded by a quarter at most, never early.
+ */
+static int64_t write_left(struct plx_conn *c)
+{
+    int64_t limit = c->loop->limits.write_ns;
+    if (!c->out_bytes || limit <= 0)
+        return INT64_MAX;
+    int64_t rest = left(c, c->sent_ms, limit);
+    if (rest > limit - limit / 4)
+        return rest - (limit - limit / 4); /* the first quarter: look at its end */
+    uint32_t held = 1 + plx__socket_unacked(c->fd);
+    PLX__COUNT(c->loop, calls_other, 1);
+    if (!c->unacked || held < c->unacked) {
+        c->sent_ms = c->loop->now_ms;
+        rest = limit;
+    }
+    c->unacked = held;
+    return rest <= 0 ? 0 : rest < limit / 4 ? rest : limit / 4;
+}
+
 int64_t plx__conn_judge(struct plx_conn *c)
 {
     struct plx_loop *l = c->loop;
@@ -278,7 +320,13 @@ int64_t plx__conn_judge(struct plx_conn *c)
     case PLX__FINISHING: idle = left(c, c->moved_ms, l->limits.idle_ns); break;
     case PLX__LINGERING: idle = left(c, c->moved_ms, l->limits.linger_ns); break;
     }
-    int64_t write = c->out_bytes ? left(c, c->sent_ms, l->limits.write_ns) : INT64_MAX;
+    if (idle <= 0 && c->phase == PLX__OPEN && (plx__conn_want(c) & PLX__WANT_READ) &&
+        plx__socket_unread(c->fd) > 0) {
+        /* It is we who were asleep (SIGSTOP, a slow callback): the peer has said something. */
+        c->moved_ms = l->now_ms;
+        idle = l->limits.idle_ns;
+    }
+    int64_t write = write_left(c);
     if (write <= 0) {
         PLX__COUNT(l, timeouts_write, 1);
         plx__conn_fail(c, -ETIMEDOUT);

@@ -84,6 +84,8 @@ enum plx__phase {
 #define PLX__F_OPENED    0x0200u /* on_open was called (or would have been) */
 #define PLX__F_DEAD      0x0400u /* retired, freed after the turn */
 #define PLX__F_RESET     0x0800u /* end with RST */
+#define PLX__F_HALF      0x1000u /* plx_half_close(): FIN after the queue, input goes on */
+#define PLX__F_FIN_SENT  0x2000u
 
 struct plx_conn {
     struct plx__source source;
@@ -94,6 +96,7 @@ struct plx_conn {
     int err;
     uint32_t moved_ms; /* last byte in either direction, on the loop's millisecond clock */
     uint32_t sent_ms;  /* last progress of the output queue, or when it began to wait */
+    uint32_t unacked;  /* 1 + what the kernel last still held of ours; 0 = not looked at */
     struct plx_loop *loop;
     const struct plx_handler *handler;
     struct plx__outq out;
@@ -248,9 +251,11 @@ int plx__socket_blocking(int fd, bool on);
 void plx__socket_peer(int fd, struct plx__peer *);
 /* Whether a connect that was begun is done: 0 or errno; EINPROGRESS = not yet. */
 int plx__socket_connected(int fd);
-/* After both directions were shut down by us: whether the peer has ended its own. recv(2) can no
- * longer tell, the state of TCP can. */
-bool plx__socket_peer_ended(int fd);
+/* Bytes written that the peer has not acknowledged (SIOCOUTQ; a peer that reads slowly shows in
+ * nothing else, because the kernel reports room only when much of it is free). */
+uint32_t plx__socket_unacked(int fd);
+/* Bytes that have arrived and wait to be read (FIONREAD). */
+uint32_t plx__socket_unread(int fd);
 /* Closes; with `reset` the peer sees RST and the kernel forgets what is queued. */
 void plx__socket_close(int fd, bool reset);
 
@@ -276,6 +281,8 @@ struct plx__slot {
 struct plx__post {
     struct plx__post *next;
     void (*fn)(void *);
+    void (*conn_fn)(struct plx_conn *, void *); /* instead of fn: about a connection */
+    struct plx_conn_ref ref;
     void *arg;
 };
 
@@ -377,7 +384,6 @@ static inline uint32_t plx__ms_since(const struct plx_loop *l, uint32_t then)
     return l->now_ms - then;
 }
 void plx__loop_deadline(struct plx_loop *, int64_t at); /* a limit may have passed at `at` */
-struct plx_conn *plx__loop_conn(const struct plx_loop *, struct plx_conn_ref); /* or NULL */
 
 /* The loop of one connection inside a thread or process of `parent`; no engine state of its own. */
 int plx__loop_open_child(struct plx_loop *parent, struct plx__counters *, struct plx_loop **out);
@@ -411,7 +417,9 @@ void plx__why(struct plx_why *, const char *remedy, const char *fmt, ...)
 
 /* ---- engines and models ---------------------------------------------------------------------- */
 
-enum plx__end { PLX__POLITELY, PLX__AT_ONCE };
+/* POLITELY: connections are drained. AT_ONCE: they end. RETURN: only the loop's own thread is to
+ * come back from where it sits, whatever that costs. */
+enum plx__end { PLX__POLITELY, PLX__AT_ONCE, PLX__RETURN };
 
 struct plx__engine_ops {
     const char *name;

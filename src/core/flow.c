@@ -57,9 +57,12 @@ static int hold(struct plx_conn *c, const unsigned char *p, size_t n)
         struct plx__chunk *bigger = malloc(sizeof(*bigger) + cap);
         if (!bigger)
             return -ENOMEM;
+        bigger->next = NULL;
+        bigger->off = 0;
+        bigger->len = (uint32_t)have;
+        bigger->cap = (uint32_t)cap;
         if (in)
             memcpy(bigger->data, in->data + in->off, have);
-        *bigger = (struct plx__chunk){.len = (uint32_t)have, .cap = (uint32_t)cap};
         free(in);
         c->in = in = bigger;
     }
@@ -219,7 +222,7 @@ static bool borrow(struct plx_conn *c, const unsigned char *p, size_t n)
 int plx_send(struct plx_conn *c, const void *p, size_t n)
 {
     struct plx_loop *l = c->loop;
-    if (c->phase != PLX__OPEN && c->phase != PLX__CONNECTING)
+    if ((c->phase != PLX__OPEN && c->phase != PLX__CONNECTING) || (c->flags & PLX__F_HALF))
         return -EPIPE;
     if (n > l->limits.queue_cap - c->out_bytes) {
         plx__conn_fail(c, -ENOBUFS);
@@ -264,6 +267,7 @@ void plx__conn_sent(struct plx_conn *c, ssize_t n)
     }
     PLX__COUNT(l, bytes_out, n);
     c->moved_ms = c->sent_ms = l->now_ms;
+    c->unacked = 0;
     c->out_bytes -= (size_t)n;
     size_t dropped = plx__outq_drop(&c->out, &l->chunks, (size_t)n);
     if (dropped < (size_t)n)
@@ -282,5 +286,5 @@ void plx__conn_sent(struct plx_conn *c, ssize_t n)
 void plx__conn_stalled(struct plx_conn *c)
 {
     if (c->loop->limits.write_ns > 0)
-        plx__loop_deadline(c->loop, c->loop->now + c->loop->limits.write_ns);
+        plx__loop_deadline(c->loop, c->loop->now + c->loop->limits.write_ns / 4);
 }

@@ -276,12 +276,12 @@ void plx_loop_close(struct plx_loop *l)
 
 /* ---- posted work ----------------------------------------------------------------------------- */
 
-int plx_loop_post(struct plx_loop *l, void (*fn)(void *), void *arg)
+static int post(struct plx_loop *l, struct plx__post what)
 {
     struct plx__post *p = malloc(sizeof(*p));
     if (!p)
         return -ENOMEM;
-    *p = (struct plx__post){.fn = fn, .arg = arg};
+    *p = what;
     pthread_mutex_lock(&l->post_lock);
     *l->posted_end = p;
     l->posted_end = &p->next;
@@ -290,6 +290,27 @@ int plx_loop_post(struct plx_loop *l, void (*fn)(void *), void *arg)
     if (!l->parent)
         l->engine->wake(l);
     return 0;
+}
+
+int plx_loop_post(struct plx_loop *l, void (*fn)(void *), void *arg)
+{
+    return post(l, (struct plx__post){.fn = fn, .arg = arg});
+}
+
+int plx_conn_post(struct plx_loop *l, struct plx_conn_ref ref,
+                  void (*fn)(struct plx_conn *, void *), void *arg)
+{
+    if (!(l->row->pub.caps & PLX_CAP_POST))
+        return -EOPNOTSUPP;
+    return post(l, (struct plx__post){.conn_fn = fn, .ref = ref, .arg = arg});
+}
+
+static struct plx_conn *find(const struct plx_loop *l, struct plx_conn_ref ref)
+{
+    if (ref.slot >= l->nslots || l->slots[ref.slot].generation != ref.generation)
+        return NULL;
+    struct plx_conn *c = l->slots[ref.slot].conn;
+    return c && c->phase != PLX__ENDED ? c : NULL;
 }
 
 static void run_posted(struct plx_loop *l)
@@ -305,46 +326,12 @@ static void run_posted(struct plx_loop *l)
     while (list) {
         struct plx__post *p = list;
         list = p->next;
-        p->fn(p->arg);
+        if (p->conn_fn)
+            p->conn_fn(find(l, p->ref), p->arg);
+        else
+            p->fn(p->arg);
         free(p);
     }
-}
-
-struct conn_post {
-    struct plx_loop *loop;
-    struct plx_conn_ref ref;
-    void (*fn)(struct plx_conn *, void *);
-    void *arg;
-};
-
-struct plx_conn *plx__loop_conn(const struct plx_loop *l, struct plx_conn_ref ref)
-{
-    if (ref.slot >= l->nslots || l->slots[ref.slot].generation != ref.generation)
-        return NULL;
-    return l->slots[ref.slot].conn;
-}
-
-static void run_conn_post(void *arg)
-{
-    struct conn_post *p = arg;
-    struct plx_conn *c = plx__loop_conn(p->loop, p->ref);
-    p->fn(c && c->phase != PLX__ENDED ? c : NULL, p->arg);
-    free(p);
-}
-
-int plx_conn_post(struct plx_loop *l, struct plx_conn_ref ref,
-                  void (*fn)(struct plx_conn *, void *), void *arg)
-{
-    if (!(l->row->pub.caps & PLX_CAP_POST))
-        return -EOPNOTSUPP;
-    struct conn_post *p = malloc(sizeof(*p));
-    if (!p)
-        return -ENOMEM;
-    *p = (struct conn_post){.loop = l, .ref = ref, .fn = fn, .arg = arg};
-    int rc = plx_loop_post(l, run_conn_post, p);
-    if (rc < 0)
-        free(p);
-    return rc;
 }
 
 /* ---- time limits ------------------------------------------------------------------------------
@@ -431,6 +418,8 @@ static int64_t patience(struct plx_loop *l, int64_t timeout_ns)
 {
     if (l->dirty || atomic_load(&l->has_posted) || atomic_load(&l->signalled))
         return 0;
+    if (l->draining && l->nconn == 0) /* nothing left to wait for */
+        return 0;
     int64_t at = plx__loop_next_timer(l);
     if (l->sweep_at < at)
         at = l->sweep_at;
@@ -467,7 +456,8 @@ int plx_loop_turn(struct plx_loop *l, int64_t timeout_ns)
 int plx_loop_run(struct plx_loop *l)
 {
     int rc = 0;
-    while (rc >= 0 && !atomic_load_explicit(&l->stop, memory_order_relaxed)) {
+    /* A stop counts for one run, also one that came before it. */
+    while (rc >= 0 && !atomic_exchange(&l->stop, false)) {
         if (l->draining && l->nconn == 0)
             return 0;
         rc = plx_loop_turn(l, PLX_FOREVER);
@@ -481,7 +471,7 @@ void plx_loop_stop(struct plx_loop *l)
         l = l->parent;
     atomic_store(&l->stop, true);
     if (l->engine->end)
-        l->engine->end(l, PLX__AT_ONCE);
+        l->engine->end(l, PLX__RETURN);
     l->engine->wake(l);
 }
 

@@ -78,7 +78,7 @@ static void end(struct plx_loop *l, enum plx__end how)
     pthread_mutex_lock(&sp->lock);
     if (sp->here.fd >= 0)
         plx__blocking_end(&sp->here, how);
-    for (struct plx__worker *w = sp->live; w; w = w->next) {
+    for (struct plx__worker *w = how == PLX__RETURN ? NULL : sp->live; w; w = w->next) {
         if (w->pid > 0)
             kill(w->pid, how == PLX__AT_ONCE ? SIGKILL : SIGTERM);
         else if (w->task.fd >= 0)
@@ -102,9 +102,13 @@ static int open_spread(struct plx_loop *l, struct plx_why *why)
     struct plx__spreader *sp = l->state;
     sp->here.fd = -1;
     sp->here.lock = &sp->lock;
-    int rc = plx__wake_open(&sp->wake, false);
+    int rc = plx__interrupt_take(why);
+    if (rc < 0)
+        return rc;
+    rc = plx__wake_open(&sp->wake, false);
     if (rc < 0) {
         plx__why(why, "raise the limit on open files: ulimit -n", "pipe: %s", plx_error_text(rc));
+        plx__interrupt_release();
         return rc;
     }
     pthread_mutex_init(&sp->lock, NULL);
@@ -122,6 +126,7 @@ static int open_spread(struct plx_loop *l, struct plx_why *why)
         free(sp->waiting);
         plx__close_processes(sp);
         plx__wake_close(&sp->wake);
+        plx__interrupt_release();
     }
     return rc;
 }
@@ -165,6 +170,7 @@ static void close_spread(struct plx_loop *l)
     pthread_cond_destroy(&sp->work);
     pthread_mutex_destroy(&sp->lock);
     plx__wake_close(&sp->wake);
+    plx__interrupt_release();
 }
 
 /* ---- the accepting loop's wait

@@ -9,11 +9,16 @@
 
 /*
  * One connection that some thread or process serves. The thread sits in recv(2) or send(2), where
- * nothing but its socket can reach it; so whoever wants it to end shuts that socket down.
+ * no event reaches it. To end it politely its socket is made non-blocking and the thread sent a
+ * signal: if it sleeps in the call, the signal interrupts it; if it is about to call, the call will
+ * not wait. There is no moment between the two. (Shutting down the receiving side would wake it
+ * too, but then TCP answers what the peer still sends with a reset, which destroys our answers.)
  */
 struct plx__task {
     struct plx__socket socket;
-    int fd;            /* -1 when there is nothing to shut down; under `lock` */
+    int fd;       /* -1 when the number is no longer ours; under `lock` */
+    bool running; /* `thread` serves it; under `lock` */
+    pthread_t thread;
     atomic_int ending; /* 0, or 1 + enum plx__end */
     pthread_mutex_t *lock;
 };
@@ -21,8 +26,16 @@ struct plx__task {
 /* Serves the connection to its end on loop `l`, in the calling thread. */
 void plx__blocking_serve(struct plx_loop *l, struct plx__task *);
 
-/* Makes the server of the task end. Any thread, `lock` held; or a signal handler of its process. */
+/* Makes the server of the task end. Any thread; `lock` held. */
 void plx__blocking_end(struct plx__task *, enum plx__end);
+/* The same without the signal: for the handler of one in the process that serves. */
+void plx__blocking_mark(struct plx__task *, enum plx__end);
+
+/* The signal that interrupts: SIGURG, ignored by default and harmless when it comes by itself,
+ * for which reasons Go's runtime chose it too. Takes it with an empty handler while any loop
+ * needs it. -EBUSY when the program has a handler of its own. */
+int plx__interrupt_take(struct plx_why *);
+void plx__interrupt_release(void);
 
 struct plx__worker { /* one connection's thread, one thread of the pool, or one child process */
     struct plx__task task;

@@ -29,7 +29,7 @@ static void on_child_term(int signo)
 {
     (void)signo;
     int saved = errno;
-    plx__blocking_end(child_task, PLX__POLITELY);
+    plx__blocking_mark(child_task, PLX__POLITELY);
     errno = saved;
 }
 

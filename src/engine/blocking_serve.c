@@ -8,27 +8,71 @@
  * while we answer without ever reading. Timeouts are set only when they change: an ordinary
  * message costs one recv and one send.
  *
- * A thread in recv cannot be told anything. To end politely its socket's receiving side is shut
- * down: recv then returns what had arrived, and after that 0. That 0 is not the peer's end; so
- * the connection is finished as one that drains, and the true end is read off the state of TCP.
+ * A thread in recv cannot be posted to; how it is made to end, see blocking.h.
  */
 #include "engine/blocking.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <time.h>
 
 #define IOV_MOST 16
-/* How often the end of a peer is looked for that recv can no longer report. */
-#define LINGER_STEP (5 * PLX_MSEC)
+
+static pthread_mutex_t interrupt_lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned interrupt_users;
+static struct sigaction interrupt_former;
+
+static void on_interrupt(int signo)
+{
+    (void)signo; /* that it came is all: the system call answers EINTR */
+}
+
+int plx__interrupt_take(struct plx_why *why)
+{
+    int rc = 0;
+    pthread_mutex_lock(&interrupt_lock);
+    if (!interrupt_users) {
+        struct sigaction ours = {.sa_handler = on_interrupt}; /* no SA_RESTART */
+        sigaction(SIGURG, NULL, &interrupt_former);
+        if (interrupt_former.sa_handler != SIG_DFL && interrupt_former.sa_handler != SIG_IGN)
+            rc = -EBUSY;
+        else if (sigaction(SIGURG, &ours, NULL) < 0)
+            rc = -errno;
+    }
+    if (rc == 0)
+        interrupt_users++;
+    pthread_mutex_unlock(&interrupt_lock);
+    if (rc < 0)
+        plx__why(why, "leave SIGURG to the library, or choose another model",
+                 "SIGURG, which interrupts a thread in recv, has a handler already");
+    return rc;
+}
+
+void plx__interrupt_release(void)
+{
+    pthread_mutex_lock(&interrupt_lock);
+    if (--interrupt_users == 0)
+        (void)sigaction(SIGURG, &interrupt_former, NULL);
+    pthread_mutex_unlock(&interrupt_lock);
+}
+
+void plx__blocking_mark(struct plx__task *t, enum plx__end how)
+{
+    int now = 1 + (int)how, was = atomic_load(&t->ending);
+    if (t->fd >= 0 && how == PLX__POLITELY && was < now)
+        (void)plx__socket_blocking(t->fd, false); /* before `ending`: who sees that undoes this */
+    while (was < now && !atomic_compare_exchange_weak(&t->ending, &was, now)) {
+    }
+    if (t->fd >= 0 && how != PLX__POLITELY)
+        (void)shutdown(t->fd, SHUT_RDWR);
+}
 
 void plx__blocking_end(struct plx__task *t, enum plx__end how)
 {
-    int now = 1 + (int)how, was = atomic_load(&t->ending);
-    while (was < now && !atomic_compare_exchange_weak(&t->ending, &was, now)) {
-    }
-    if (t->fd >= 0)
-        (void)shutdown(t->fd, how == PLX__AT_ONCE ? SHUT_RDWR : SHUT_RD);
+    plx__blocking_mark(t, how);
+    if (t->running)
+        (void)pthread_kill(t->thread, SIGURG);
 }
 
 static int ending(const struct plx__task *t)
@@ -101,24 +145,7 @@ static void sleep_ns(int64_t ns)
     (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
 }
 
-/* recv returned 0. */
-static void on_end(struct plx__task *t, struct plx_conn *c)
-{
-    if (!ending(t)) {
-        plx__conn_received(c, NULL, 0);
-        return;
-    }
-    c->flags |= PLX__F_DRAINING;
-    plx__conn_quiet(c);
-    if (c->phase != PLX__LINGERING)
-        return;
-    if (plx__socket_peer_ended(c->fd))
-        plx__conn_received(c, NULL, 0);
-    else
-        sleep_ns(LINGER_STEP);
-}
-
-static void receive(struct plx_loop *l, struct plx__task *t, struct plx_conn *c, bool wait)
+static void receive(struct plx_loop *l, struct plx_conn *c, bool wait)
 {
     ssize_t n = recv(c->fd, l->inbuf, PLX__INBUF, wait ? 0 : MSG_DONTWAIT);
     PLX__COUNT(l, calls_recv, 1);
@@ -129,11 +156,9 @@ static void receive(struct plx_loop *l, struct plx__task *t, struct plx_conn *c,
         /* A limit that ran out while the process was stopped is no silence of the peer: look once
          * more before anything is judged. */
         if (wait)
-            receive(l, t, c, false);
-        return;
-    }
-    if (n == 0) {
-        on_end(t, c);
+            receive(l, c, false);
+        else if (err == EAGAIN)
+            plx__conn_quiet(c);
         return;
     }
     plx__conn_received(c, l->inbuf, err ? -err : n);
@@ -142,18 +167,25 @@ static void receive(struct plx_loop *l, struct plx__task *t, struct plx_conn *c,
     plx__conn_release(c);
 }
 
-/* Nothing to read or write: the handler paused and waits for a timer, or forgot to finish. */
-static void idle(struct plx_loop *l, struct plx__task *t, struct plx_conn *c, int64_t wait)
+/* Nothing to read or write: the handler paused, and waits for a timer or forgot to resume. No event
+ * reaches a paused thread but the interrupt, so it looks now and then. */
+static void idle(struct plx_loop *l, int64_t wait)
 {
-    /* No event reaches a paused thread, so look now and then whether it is to end. */
     const int64_t most = 50 * PLX_MSEC;
-    if (ending(t)) {
-        c->flags |= PLX__F_DRAINING;
-        plx__conn_quiet(c);
-        return;
-    }
     sleep_ns(wait < most ? wait : most);
     plx__loop_update(l);
+}
+
+/* The connection is to end: takes note once. */
+static void note_ending(struct plx__task *t, struct plx_conn *c)
+{
+    int how = ending(t);
+    if (how > 1 + (int)PLX__POLITELY) {
+        plx__conn_fail(c, -ECANCELED);
+    } else if (how && !(c->flags & PLX__F_DRAINING)) {
+        c->flags |= PLX__F_DRAINING;
+        (void)plx__socket_blocking(c->fd, true); /* undoes what woke us; writes may block again */
+    }
 }
 
 static void await_connect(struct plx_loop *l, struct plx_conn *c, int64_t wait)
@@ -176,12 +208,11 @@ static void serve(struct plx_loop *l, struct plx__task *t, struct plx_conn *c)
 {
     int64_t rcv_timeout = INT64_MAX;
     if (l->limits.write_ns > 0)
-        (void)set_timeout(l, c->fd, SO_SNDTIMEO, l->limits.write_ns + PLX_MSEC);
+        (void)set_timeout(l, c->fd, SO_SNDTIMEO, l->limits.write_ns / 4 + PLX_MSEC);
     for (;;) {
         plx__loop_chores(l);
         plx__conn_pump(c);
-        if (ending(t) > (int)PLX__AT_ONCE)
-            plx__conn_fail(c, -ECANCELED);
+        note_ending(t, c);
         int64_t wait = patience(l, c);
         unsigned want = plx__conn_want(c);
         if (want & PLX__WANT_RETIRE)
@@ -192,9 +223,8 @@ static void serve(struct plx_loop *l, struct plx__task *t, struct plx_conn *c)
         }
         if (want & PLX__WANT_WRITE) {
             send_all(l, c);
-            want = plx__conn_want(c) & PLX__WANT_READ;
-            if (want)
-                receive(l, t, c, false);
+            if (plx__conn_want(c) & PLX__WANT_READ)
+                receive(l, c, false);
             continue;
         }
         if (want & PLX__WANT_FIN) {
@@ -204,16 +234,26 @@ static void serve(struct plx_loop *l, struct plx__task *t, struct plx_conn *c)
             continue;
         }
         if (want & PLX__WANT_READ) {
-            set_patience(l, c, wait, &rcv_timeout);
-            receive(l, t, c, true);
+            bool all = c->phase == PLX__OPEN && (c->flags & PLX__F_DRAINING);
+            if (!all)
+                set_patience(l, c, wait, &rcv_timeout);
+            receive(l, c, !all);
         } else {
-            idle(l, t, c, wait);
+            idle(l, wait);
         }
     }
 }
 
 void plx__blocking_serve(struct plx_loop *l, struct plx__task *t)
 {
+    sigset_t urgent;
+    sigemptyset(&urgent);
+    sigaddset(&urgent, SIGURG);
+    pthread_sigmask(SIG_UNBLOCK, &urgent, NULL);
+    pthread_mutex_lock(t->lock);
+    t->thread = pthread_self();
+    t->running = true;
+    pthread_mutex_unlock(t->lock);
     plx__loop_update(l);
     struct plx_conn *c = plx__conn_new(l, &t->socket);
     if (!c) {
@@ -224,6 +264,7 @@ void plx__blocking_serve(struct plx_loop *l, struct plx__task *t)
     }
     pthread_mutex_lock(t->lock);
     t->fd = -1; /* from here on the number may belong to somebody else */
+    t->running = false;
     pthread_mutex_unlock(t->lock);
     if (c)
         plx__conn_retire(c);

@@ -29,7 +29,10 @@
 #define THREADS_MOST     (2 * CONNECTIONS_MOST + 48)
 #define READ_SIZE        16384
 #define ACCEPT_BUDGET    64
-#define LINGER_STEP      (5 * PLX_MSEC)
+/* How often a draining connection is looked at. */
+#define DRAIN_STEP (5 * PLX_MSEC)
+/* A wait that was longer than asked by this much: the process was stopped (SIGSTOP). */
+#define OVERSLEPT (50 * PLX_MSEC)
 
 struct op {
     struct aiocb cb;
@@ -40,10 +43,10 @@ struct op {
 
 struct aio_conn {
     struct op rd, wr;
-    int wfd;        /* the same socket, for writing */
-    bool shut;      /* shut down to end what is in progress */
-    bool shut_read; /* draining: 0 from read is not the peer's end */
-    struct plx_timer *look;
+    int wfd;                /* the same socket, for writing */
+    bool shut;              /* shut down to end what is in progress */
+    bool moved;             /* draining: a read came back since the last look */
+    struct plx_timer *look; /* draining: is it quiet? */
     unsigned char buf[READ_SIZE];
 };
 
@@ -140,13 +143,31 @@ static void retire(struct plx_conn *c)
     plx__conn_retire(c);
 }
 
+/* A read in progress cannot be asked whether there is nothing more. But if none came back since the
+ * last look, and the socket holds nothing, then so it is. */
+static void look_if_quiet(void *arg)
+{
+    struct plx_conn *c = arg;
+    struct aio_conn *ac = c->eng.aio;
+    bool quiet = !ac->moved && ac->rd.busy && !plx__socket_unread(c->fd);
+    ac->moved = false;
+    if (quiet)
+        plx__conn_quiet(c);
+    if (c->phase != PLX__OPEN) {
+        plx_timer_stop(ac->look);
+        ac->look = NULL;
+    }
+    plx__conn_dirty(c);
+}
+
 static void settle(struct plx_loop *l, struct plx_conn *c)
 {
     struct aio_loop *a = l->state;
     struct aio_conn *ac = c->eng.aio;
-    if ((c->flags & PLX__F_DRAINING) && !ac->shut_read && c->phase == PLX__OPEN) {
-        ac->shut_read = true; /* what has arrived is still read, then 0 */
-        (void)shutdown(c->fd, SHUT_RD);
+    if ((c->flags & PLX__F_DRAINING) && c->phase == PLX__OPEN && !ac->look) {
+        ac->moved = false;
+        if (plx_timer_start(l, DRAIN_STEP, DRAIN_STEP, look_if_quiet, c, &ac->look) < 0)
+            plx__conn_fail(c, -ENOMEM);
     }
     unsigned want = plx__conn_want(c);
     struct iovec iov;
@@ -161,7 +182,7 @@ static void settle(struct plx_loop *l, struct plx_conn *c)
         plx__conn_fin_sent(c);
         want = plx__conn_want(c);
     }
-    if (rc == 0 && (want & PLX__WANT_READ) && !ac->rd.busy && !ac->look)
+    if (rc == 0 && (want & PLX__WANT_READ) && !ac->rd.busy)
         rc = submit(l, &ac->rd, c->fd, ac->buf, sizeof(ac->buf));
     if (rc == -EAGAIN || rc == -ENOMEM)
         a->retry = true; /* out of requests for now: again in a moment (aio_read(3)) */
@@ -171,26 +192,10 @@ static void settle(struct plx_loop *l, struct plx_conn *c)
         retire(c);
 }
 
-static void look_for_end(void *arg)
-{
-    struct plx_conn *c = arg;
-    struct aio_conn *ac = c->eng.aio;
-    ac->look = NULL;
-    if (plx__socket_peer_ended(c->fd))
-        plx__conn_received(c, NULL, 0);
-    plx__conn_dirty(c); /* else: read again, which discards what has come meanwhile */
-}
-
 static void on_read(struct plx_conn *c, ssize_t n)
 {
     struct aio_conn *ac = c->eng.aio;
-    if (n == 0 && ac->shut_read && !ac->shut) {
-        plx__conn_quiet(c);
-        if (c->phase == PLX__LINGERING &&
-            plx_timer_start(c->loop, LINGER_STEP, 0, look_for_end, c, &ac->look) < 0)
-            plx__conn_received(c, NULL, 0);
-        return;
-    }
+    ac->moved = true;
     plx__conn_received(c, ac->buf, n);
     plx__conn_release(c); /* copies what is to be sent: the buffer is needed for the next read */
 }
@@ -312,12 +317,18 @@ static int turn(struct plx_loop *l, int64_t timeout_ns)
         timeout_ns = 100 * PLX_MSEC;
     struct timespec ts = {.tv_sec = (time_t)(timeout_ns / PLX_SECOND),
                           .tv_nsec = (long)(timeout_ns % PLX_SECOND)};
+    int64_t before = plx__clock();
     int rc = aio_suspend(a->list, (int)a->n, timeout_ns < 0 ? NULL : &ts);
     int err = rc < 0 ? errno : 0;
     PLX__COUNT(l, calls_wait, 1);
     plx__loop_update(l);
-    if (err == EINTR)
+    /* The helpers were stopped too: let them tell what came in before silence is judged. */
+    if (timeout_ns >= 0 && l->now - before > timeout_ns + OVERSLEPT) {
+        ts = (struct timespec){.tv_nsec = OVERSLEPT};
+        (void)aio_suspend(a->list, (int)a->n, &ts);
+    } else if (err == EINTR) {
         return -EINTR;
+    }
     if (a->retry)
         retry(l);
     int handled = 0;

@@ -612,6 +612,20 @@ static int enter(struct plx_loop *l, int64_t timeout_ns)
     return io_uring_submit_and_wait_timeout(&r->ring, &cqe, 1, timeout_ns < 0 ? NULL : &ts, NULL);
 }
 
+static int reap(struct plx_loop *l)
+{
+    struct proactor *r = l->state;
+    struct io_uring_cqe *cqe;
+    int n = 0;
+    while (n < BATCH && io_uring_peek_cqe(&r->ring, &cqe) == 0) {
+        struct io_uring_cqe one = *cqe; /* handling it may submit, and so need its place */
+        io_uring_cqe_seen(&r->ring, cqe);
+        complete(l, &one);
+        n++;
+    }
+    return n;
+}
+
 static int turn(struct plx_loop *l, int64_t timeout_ns)
 {
     struct proactor *r = l->state;
@@ -628,13 +642,10 @@ static int turn(struct plx_loop *l, int64_t timeout_ns)
      * for want of memory) cannot be mended: the loop fails. */
     if (rc < 0 && rc != -ETIME && rc != -EINTR && rc != -EAGAIN && rc != -EBUSY)
         return rc;
-    int n = 0;
-    struct io_uring_cqe *cqe;
-    while (n < BATCH && io_uring_peek_cqe(&r->ring, &cqe) == 0) {
-        struct io_uring_cqe one = *cqe; /* handling it may submit, and so need its place */
-        io_uring_cqe_seen(&r->ring, cqe);
-        complete(l, &one);
-        n++;
+    int n = reap(l);
+    if (n == 0 && rc < 0) { /* what came in while the process was stopped is not posted yet */
+        (void)enter(l, 0);
+        n = reap(l);
     }
     l->more = n == BATCH;
     if (n > 0)

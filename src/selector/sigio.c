@@ -12,18 +12,24 @@
  * full (RLIMIT_SIGPENDING) the kernel sends a plain SIGIO instead of the real-time signal: then the
  * queue is emptied and everything registered goes to the check list.
  *
- * si_fd is only a hint: the signal may be late and the descriptor closed or reused. It is reported
- * if the descriptor is registered; at worst that is spurious readiness, which is legal. si_band has
- * poll's bits. There is no sign of urgent data, so PLX_SEL_HINTS is not offered.
+ * Several signals of one descriptor become one event. si_fd is only a hint: the signal may be late
+ * and the descriptor closed or reused. It is reported if the descriptor is registered; at worst
+ * that is spurious readiness, which is legal. si_band has poll's bits. There is no sign of urgent
+ * data, so PLX_SEL_HINTS is not offered.
  *
  * Limits:
  *  - O_ASYNC, owner and signal belong to the open file, not to the descriptor. The same file
  *    registered by two threads (a shared listener, a dup) signals only the last to register.
  *  - Sockets, pipes and terminals send signals; eventfd, timerfd, signalfd, epoll, regular files
  *    do not: -EPERM. fcntl accepts O_ASYNC for those too, but F_GETFL then does not show it.
- *  - The signal is the highest below SIGRTMAX with the default disposition that the thread does not
- *    block, taken by the fewest selectors. A program that starts to use that number afterwards
- *    disturbs the selector. SIGRTMAX itself is left to tools (valgrind takes it).
+ *  - A stream socket of AF_UNIX signals room only to a writer that met EAGAIN while it was
+ *    registered (the kernel's SOCKWQ_ASYNC_NOSPACE, which its poll does not set, unlike TCP's). So
+ *    register first and write until EAGAIN then, as with any edge.
+ *  - Once a socket has an owner, urgent data sends it SIGURG too (socket(7)), ignored by default.
+ *  - The signal is the highest below SIGRTMAX with the default disposition that the fewest
+ *    selectors use. Whether it is blocked says nothing (threads of a server have all blocked), so
+ *    a program that takes real-time signals with sigwait should use low numbers. SIGRTMAX itself
+ *    is left to tools (valgrind takes it).
  *  - Both signals stay blocked in a thread that has waited here, even after the selector is closed:
  *    a file that lives on through a duplicate may still send one, and its default action is to
  *    end the process.
@@ -44,8 +50,7 @@
 #include <sys/syscall.h>
 
 #define CHUNK 64 /* descriptors of the check list per poll */
-/* Signals taken per wait beyond the first for every event there is room for, so that many signals
- * of one descriptor cannot hold the wait. */
+/* Signals taken per wait, so that one descriptor that changes all the time cannot hold it. */
 #define TAKEN_MOST 1024
 /* After an overflow the queue is as long as RLIMIT_SIGPENDING allows, 10^4 to 10^5 by default. */
 #define DRAIN_MOST 100000
@@ -74,8 +79,6 @@ struct sigio_state {
 /* How many selectors use each real-time signal. Selectors of different threads could share one
  * safely; of one thread they could not, for each would take the other's. */
 static _Atomic int users[_NSIG];
-/* A blocked signal may belong to somebody's sigwait, unless a selector was who blocked it. */
-static _Atomic bool ours[_NSIG];
 
 /* A number that no other thread ever had, unlike its id. */
 static uint64_t this_thread(void)
@@ -125,12 +128,18 @@ static int first_to_check(struct sigio_state *s)
     return fd;
 }
 
-/* Adds to the output; the events of one descriptor become one. Returns the new length. */
-static int report(struct sigio_state *s, struct plx_event *out, int n, int fd, unsigned events)
+/* Adds to the output; the events of one descriptor become one. What there is no room for is looked
+ * at again by the next wait. Returns the new length. */
+static int report(struct sigio_state *s, struct plx_event *out, int n, int cap, int fd,
+                  unsigned events)
 {
     struct watched *w = &s->table[fd];
     if (w->batch == s->batch) {
         out[w->slot].events |= events;
+        return n;
+    }
+    if (n == cap) {
+        check_later(s, fd);
         return n;
     }
     w->batch = s->batch;
@@ -161,7 +170,7 @@ static int check(struct sigio_state *s, struct plx_event *out, int cap)
         }
         for (nfds_t i = 0; i < asked; i++) {
             if (set[i].revents)
-                n = report(s, out, n, set[i].fd, plx__pollset_found(set[i].revents));
+                n = report(s, out, n, cap, set[i].fd, plx__pollset_found(set[i].revents));
         }
     }
     return n;
@@ -172,15 +181,12 @@ static int check(struct sigio_state *s, struct plx_event *out, int cap)
 
 static int choose_signal(void)
 {
-    sigset_t blocked;
-    pthread_sigmask(SIG_BLOCK, NULL, &blocked);
     int best = -EAGAIN;
     int fewest = INT_MAX;
     for (int sig = SIGRTMAX - 1; sig >= SIGRTMIN; sig--) {
         struct sigaction now;
         int n = users[sig];
-        if (sigaction(sig, NULL, &now) < 0 || now.sa_handler != SIG_DFL ||
-            (sigismember(&blocked, sig) == 1 && !ours[sig]) || n >= fewest)
+        if (sigaction(sig, NULL, &now) < 0 || now.sa_handler != SIG_DFL || n >= fewest)
             continue;
         best = sig;
         fewest = n;
@@ -198,6 +204,23 @@ static int own(struct sigio_state *s, int fd)
     return 0;
 }
 
+static int take_signal(struct sigio_state *s, siginfo_t *si, int64_t timeout_ns)
+{
+    struct timespec ts = plx__selector_timespec(timeout_ns);
+    s->calls.wait++;
+    int sig = timeout_ns < 0 ? sigwaitinfo(&s->set, si) : sigtimedwait(&s->set, si, &ts);
+    return sig < 0 ? -errno : sig;
+}
+
+/* Throws away what is queued. A SIGIO among it still counts for the thread's other selectors. */
+static void drain(struct sigio_state *s)
+{
+    siginfo_t si;
+    int sig;
+    for (int i = 0; i < DRAIN_MOST && (sig = take_signal(s, &si, 0)) > 0; i++)
+        thread_overflows += sig == SIGIO;
+}
+
 /* Called first by whatever needs signals: the selector may have been opened on another thread, or
  * have been used there. */
 static int enter(struct sigio_state *s)
@@ -210,7 +233,6 @@ static int enter(struct sigio_state *s)
         if (sig < 0)
             return sig;
         users[sig]++;
-        ours[sig] = true;
         s->sig = sig;
         sigemptyset(&s->set);
         sigaddset(&s->set, sig);
@@ -221,6 +243,8 @@ static int enter(struct sigio_state *s)
         return -err;
     s->thread = me;
     s->tid = (pid_t)syscall(SYS_gettid);
+    if (users[s->sig] == 1)
+        drain(s); /* what a former user of the signal left in the queue */
     s->overflows = thread_overflows;
     for (size_t fd = 0; fd < s->room; fd++) {
         if (s->table[fd].events)
@@ -228,21 +252,6 @@ static int enter(struct sigio_state *s)
     }
     check_all(s);
     return 0;
-}
-
-static int take_signal(struct sigio_state *s, siginfo_t *si, int64_t timeout_ns)
-{
-    struct timespec ts = plx__selector_timespec(timeout_ns);
-    s->calls.wait++;
-    int sig = timeout_ns < 0 ? sigwaitinfo(&s->set, si) : sigtimedwait(&s->set, si, &ts);
-    return sig < 0 ? -errno : sig;
-}
-
-static void drain(struct sigio_state *s)
-{
-    siginfo_t si;
-    for (int i = 0; i < DRAIN_MOST && take_signal(s, &si, 0) > 0; i++)
-        ;
 }
 
 /* si_band is poll's revents. A peer's close always has both POLLHUP and POLLERR (the kernel's
@@ -255,28 +264,35 @@ static unsigned band_events(const siginfo_t *si)
     return plx__pollset_found((short)band);
 }
 
-/* Takes what is queued; the first wait takes up to the timeout. Appends to `n` events. */
+/* Takes one signal's event to the output, if it has one. Returns the new length. */
+static int note(struct sigio_state *s, const siginfo_t *si, struct plx_event *out, int n, int cap)
+{
+    /* kill(2) and sigqueue(3) have other codes, and no descriptor. */
+    bool from_file = si->si_code >= POLL_IN && si->si_code <= POLL_HUP;
+    int fd = from_file ? si->si_fd : -1;
+    if (fd < 0 || (size_t)fd >= s->room || !s->table[fd].events)
+        return n;
+    unsigned events = band_events(si) & (s->table[fd].events | PLX_HUP | PLX_ERR);
+    return events ? report(s, out, n, cap, fd, events) : n;
+}
+
+/* Takes what is queued, even with the output full: most of it is about descriptors that are in
+ * there already. The first signal is waited for if nothing is ready yet. Returns the new length. */
 static int take_queued(struct sigio_state *s, struct plx_event *out, int n, int cap,
                        int64_t timeout_ns)
 {
-    for (int taken = 0; n < cap && taken < TAKEN_MOST; taken++) {
+    for (int taken = 0; taken < TAKEN_MOST; taken++) {
         siginfo_t si;
         int sig = take_signal(s, &si, n || taken ? 0 : timeout_ns);
         if (sig == -EAGAIN || (sig < 0 && n > 0))
-            return n;
+            break;
         if (sig < 0)
             return sig;
         if (sig == SIGIO) {
             thread_overflows++;
-            return n;
+            break;
         }
-        /* Not from kill(2) or sigqueue(3), whose siginfo has no descriptor. */
-        bool from_file = si.si_code >= POLL_IN && si.si_code <= POLL_HUP;
-        if (from_file && si.si_fd >= 0 && (size_t)si.si_fd < s->room && s->table[si.si_fd].events) {
-            unsigned events = band_events(&si) & (s->table[si.si_fd].events | PLX_HUP | PLX_ERR);
-            if (events)
-                n = report(s, out, n, si.si_fd, events);
-        }
+        n = note(s, &si, out, n, cap);
     }
     return n;
 }
@@ -287,8 +303,8 @@ static bool overflowed(struct sigio_state *s)
 {
     if (s->overflows == thread_overflows)
         return false;
-    s->overflows = thread_overflows;
     drain(s);
+    s->overflows = thread_overflows;
     return true;
 }
 

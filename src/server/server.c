@@ -69,6 +69,10 @@ static int check(const struct plx_server_config *cfg, struct plx_why *why)
         plx__why(why, "", "a server needs a handler and 1 to %d addresses", LISTEN_MOST);
         return -EINVAL;
     }
+    if (cfg->accept > PLX_ACCEPT_REUSEPORT) {
+        plx__why(why, "use shared, exclusive or reuseport", "unknown accept mode %d", cfg->accept);
+        return -EINVAL;
+    }
     if (cfg->workers > 1024)
         return out_of_range(why, "workers", cfg->workers, 1024);
     if (cfg->backlog < 0 || cfg->backlog > 65535)

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: MIT */
+/* Outgoing connections of each model, to a plain server; and the pool that keeps them. */
+#include "conform.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct plx_addr target;
+
+/* ---- connections ---- */
+
+/* The callbacks may run on other threads, or in other processes: they talk in shared memory.
+ * value[0] on_open, value[1] bytes that were right, value[2] last error, value[3] on_close. */
+struct client {
+    uint64_t tag;
+    size_t size; /* to send and to get back; 0 = stay open */
+    size_t got;
+};
+
+static int client_open(struct plx_conn *c)
+{
+    const struct client *k = plx_conn_state(c);
+    unsigned char piece[4096];
+    atomic_fetch_add(&shared->value[0], 1);
+    for (size_t done = 0; done < k->size;) {
+        size_t n = k->size - done < sizeof(piece) ? k->size - done : sizeof(piece);
+        pattern(piece, n, k->tag, done);
+        int rc = plx_send(c, piece, n);
+        if (rc < 0) {
+            broken("plx_send() of a client failed");
+            return rc;
+        }
+        done += n;
+    }
+    return 0;
+}
+
+static ssize_t client_data(struct plx_conn *c, const void *p, size_t n)
+{
+    struct client *k = plx_conn_state(c);
+    unsigned char want[4096];
+    n = n < sizeof(want) ? n : sizeof(want);
+    pattern(want, n, k->tag, k->got);
+    if (memcmp(want, p, n) != 0) {
+        broken("a client: expected its own bytes back, got others");
+    }
+    k->got += n;
+    atomic_fetch_add(&shared->value[1], (long long)n);
+    if (k->got == k->size) {
+        plx_finish(c);
+    }
+    return (ssize_t)n;
+}
+
+static void client_close(struct plx_conn *c, int err)
+{
+    (void)c;
+    atomic_store(&shared->value[2], err);
+    atomic_fetch_add(&shared->value[3], 1);
+}
+
+static const struct plx_handler client_handler = {
+    .name = "client",
+    .state_size = sizeof(struct client),
+    .on_open = client_open,
+    .on_data = client_data,
+    .on_close = client_close,
+};
+
+static struct plx_loop *client_loop(struct test *t, const struct plx_limits *limits)
+{
+    struct plx_loop_config config = {.model = t->model->name};
+    struct plx_loop *loop;
+    struct plx_why why = {0};
+    if (limits) {
+        config.limits = *limits;
+    }
+    int rc = plx_loop_open(&config, &loop, &why);
+    REQUIRE(t, rc == 0, "plx_loop_open: expected 0, got %s (%s)", plx_error_name(rc), why.reason);
+    return loop;
+}
+
+/* Turns the loop until the shared value reaches its goal. */
+static void turn_until(struct test *t, struct plx_loop *loop, int index, long long goal)
+{
+    for (int64_t end = now() + PATIENCE; atomic_load(&shared->value[index]) < goal;) {
+        REQUIRE(t, now() < end, "value %d: expected %lld, got %lld", index, goal,
+                atomic_load(&shared->value[index]));
+        REQUIRE(t, plx_loop_turn(loop, MS(5)) >= 0, "plx_loop_turn()");
+    }
+}
+
+static void connect_child(struct test *t)
+{
+    enum { N = 5, SIZE = 100000 };
+    struct plx_loop *loop = client_loop(t, NULL);
+    struct plx_stats stats;
+    for (uint64_t i = 0; i < N; i++) {
+        struct client k = {.tag = i, .size = SIZE};
+        EXPECT(t, "plx_connect()", 0, plx_connect(loop, &target, &client_handler, &k, NULL));
+    }
+    turn_until(t, loop, 3, N);
+    EXPECT(t, "calls of on_open", N, shared->value[0]);
+    EXPECT(t, "bytes echoed", N * SIZE, shared->value[1]);
+    EXPECT(t, "on_close: error", 0, shared->value[2]);
+    plx_loop_stats(loop, &stats);
+    EXPECT(t, "stats: connected", N, stats.connected);
+    EXPECT(t, "stats: open", 0, stats.open);
+    plx_loop_close(loop);
+}
+
+static void connect_works(struct test *t)
+{
+    pid_t peer = peer_start(t, &target);
+    in_child(t, connect_child);
+    end_child(t, peer);
+    REQUIRE(t, !shared->broken, "contract: %s", shared->broken_what);
+}
+
+static void connect_fails_child(struct test *t)
+{
+    struct client k = {.size = 100};
+    struct plx_loop *loop = client_loop(t, NULL);
+    EXPECT(t, "plx_connect() to a port without a server", 0,
+           plx_connect(loop, &target, &client_handler, &k, NULL));
+    turn_until(t, loop, 3, 1);
+    EXPECT(t, "on_close: error", -ECONNREFUSED, shared->value[2]);
+    EXPECT(t, "calls of on_open", 0, shared->value[0]);
+    EXPECT(t, "calls of on_close", 1, shared->value[3]);
+    plx_loop_close(loop);
+}
+
+static void connect_fails(struct test *t)
+{
+    close(listen_on_loopback(t, &target, 1));
+    in_child(t, connect_fails_child);
+}
+
+static void connect_late_child(struct test *t)
+{
+    struct client k = {.size = 100};
+    struct plx_loop *loop = client_loop(t, &(struct plx_limits){.connect_ns = MS(300)});
+    int64_t start = now();
+    EXPECT(t, "plx_connect() to a server that does not answer", 0,
+           plx_connect(loop, &target, &client_handler, &k, NULL));
+    turn_until(t, loop, 3, 1);
+    EXPECT(t, "on_close: error", -ETIMEDOUT, shared->value[2]);
+    EXPECT(t, "calls of on_open", 0, shared->value[0]);
+    REQUIRE(t, now() - start >= MS(290), "connect_ns of 300 ms: early");
+    plx_loop_close(loop);
+}
+
+/* A listener whose queue is full does not answer (listen(2)): as near to a black hole as the
+ * loopback interface gets. */
+static void connect_late(struct test *t)
+{
+    int listener = listen_on_loopback(t, &target, 0);
+    int first = dial_errno(&target);
+    REQUIRE(t, first >= 0, "connect: %s", plx_error_name(first));
+    in_child(t, connect_late_child);
+    close(first);
+    close(listener);
+}
+
+static void connect_cancelled_child(struct test *t)
+{
+    struct client k = {.size = 0};
+    struct plx_loop *loop = client_loop(t, NULL);
+    EXPECT(t, "plx_connect()", 0, plx_connect(loop, &target, &client_handler, &k, NULL));
+    turn_until(t, loop, 0, 1);
+    plx_loop_close(loop);
+    EXPECT(t, "calls of on_close", 1, shared->value[3]);
+    EXPECT(t, "on_close: error", -ECANCELED, shared->value[2]);
+}
+
+/* Closing a loop ends what is still open on it. */
+static void connect_cancelled(struct test *t)
+{
+    pid_t peer = peer_start(t, &target);
+    in_child(t, connect_cancelled_child);
+    end_child(t, peer);
+}
+
+static void connect_refused_child(struct test *t)
+{
+    struct client k = {.size = 100};
+    struct plx_pool_config config = {.to = target};
+    struct plx_pool *pool;
+    struct plx_loop *loop = client_loop(t, NULL);
+    EXPECT(t, "plx_connect()", -EOPNOTSUPP, plx_connect(loop, &target, &client_handler, &k, NULL));
+    EXPECT(t, "plx_pool_open()", -EOPNOTSUPP, plx_pool_open(loop, &config, &pool));
+    EXPECT(t, "callbacks", 0, shared->value[0] + shared->value[3]);
+    plx_loop_close(loop);
+}
+
+static void connect_refused(struct test *t)
+{
+    int listener = listen_on_loopback(t, &target, 1);
+    in_child(t, connect_refused_child);
+    close(listener);
+}
+
+/* ---- the pool ---- */
+
+struct user {
+    struct test *t;
+    struct plx_pool *pool;
+    struct plx_conn *conn;
+    const char *say; /* sent when lent; NULL = keep it */
+    size_t got;
+    int lent, failed, lost, done, err;
+    bool reusable;
+};
+
+static void on_lent(struct plx_conn *c, int err, void *arg)
+{
+    struct user *u = arg;
+    u->conn = c;
+    u->err = err;
+    u->lent += c != NULL;
+    u->failed += c == NULL;
+    u->got = 0;
+    if (c && u->say) {
+        REQUIRE(u->t, plx_send(c, u->say, strlen(u->say)) >= 0, "plx_send() on a lent connection");
+    }
+    atomic_fetch_add(&shared->value[3], c == NULL);
+}
+
+static ssize_t on_answer(struct plx_conn *c, const void *p, size_t n, void *arg)
+{
+    struct user *u = arg;
+    REQUIRE(u->t, c == u->conn, "answer: expected it on the connection lent");
+    if (!u->say) {
+        return (ssize_t)n;
+    }
+    size_t left = strlen(u->say) - u->got;
+    REQUIRE(u->t, n <= left && memcmp(p, u->say + u->got, n) == 0,
+            "answer: expected \"%s\", got \"%.*s\"", u->say + u->got, (int)n, (const char *)p);
+    u->got += n;
+    if (n == left) {
+        u->conn = NULL;
+        u->done++;
+        plx_pool_put(u->pool, c, u->reusable);
+        atomic_fetch_add(&shared->value[3], 1);
+    }
+    return (ssize_t)n;
+}
+
+static void on_lost(struct plx_conn *c, int err, void *arg)
+{
+    struct user *u = arg;
+    (void)c;
+    u->conn = NULL;
+    u->err = err;
+    u->lost++;
+    atomic_fetch_add(&shared->value[3], 1);
+}
+
+static const struct plx_pool_user pool_user = {on_lent, on_answer, on_lost};
+
+static void get_all(struct test *t, struct plx_loop *loop, struct user *u, int n)
+{
+    atomic_store(&shared->value[3], 0);
+    for (int i = 0; i < n; i++) {
+        EXPECT(t, "plx_pool_get()", 0, plx_pool_get(u[i].pool, &pool_user, &u[i]));
+    }
+    turn_until(t, loop, 3, n);
+}
+
+static void turn_until_lent(struct test *t, struct plx_loop *loop, const struct user *u)
+{
+    for (int64_t end = now() + PATIENCE; !u->conn;) {
+        REQUIRE(t, now() < end && plx_loop_turn(loop, MS(100)) >= 0, "expected a connection");
+    }
+}
+
+static void pool_reuse(struct test *t, struct plx_loop *loop)
+{
+    enum { N = 6 };
+    static const char *const words[N] = {"alpha", "beta", "gamma", "delta", "eps", "zeta"};
+    struct plx_pool_config config = {.to = target, .max = 2};
+    struct plx_pool_stats stats;
+    struct plx_pool *pool;
+    struct user u[N];
+    EXPECT(t, "plx_pool_open()", 0, plx_pool_open(loop, &config, &pool));
+    for (int i = 0; i < N; i++) {
+        u[i] = (struct user){.t = t, .pool = pool, .say = words[i], .reusable = true};
+    }
+    for (int round = 1; round <= 5; round++) {
+        get_all(t, loop, u, N);
+        for (int i = 0; i < N; i++) {
+            EXPECT(t, "requests answered", round, u[i].done);
+        }
+    }
+    EXPECT(t, "connections of a pool of 2, for 30 requests", 2, shared->value[5]);
+    plx_pool_stats(pool, &stats);
+    EXPECT(t, "stats: opened", 2, stats.opened);
+    EXPECT(t, "stats: reused", 28, stats.reused);
+    EXPECT(t, "stats: idle", 2, stats.idle);
+    /* One that is given back as broken is not lent again. */
+    u[0].reusable = false;
+    get_all(t, loop, u, 1);
+    u[0].reusable = true;
+    get_all(t, loop, u, 2);
+    EXPECT(t, "connections after one was given back as broken", 3, shared->value[5]);
+    plx_pool_close(pool);
+}
+
+/* The peer ends a connection that is idle in the pool: the next borrower gets another. */
+static void pool_drops_dead(struct test *t, struct plx_loop *loop)
+{
+    struct plx_pool_config config = {.to = target, .max = 1};
+    struct plx_pool *pool;
+    EXPECT(t, "plx_pool_open()", 0, plx_pool_open(loop, &config, &pool));
+    struct user u = {.t = t, .pool = pool, .say = "Q", .reusable = true};
+    atomic_store(&shared->value[5], 0);
+    for (int i = 1; i <= 5; i++) {
+        get_all(t, loop, &u, 1);
+        EXPECT(t, "requests answered", i, u.done);
+        nap(MS(10)); /* the peer's end arrives; the loop may or may not have seen it */
+    }
+    EXPECT(t, "lent connections lost", 0, u.lost);
+    EXPECT(t, "connections for 5 requests, each ended by the peer", 5, shared->value[5]);
+    /* Ended while lent: the borrower is told. */
+    u.say = NULL;
+    EXPECT(t, "plx_pool_get()", 0, plx_pool_get(pool, &pool_user, &u));
+    turn_until_lent(t, loop, &u);
+    atomic_store(&shared->value[3], 0);
+    EXPECT(t, "plx_send()", 0, plx_send(u.conn, "Q", 1));
+    turn_until(t, loop, 3, 1);
+    EXPECT(t, "calls of on_lost", 1, u.lost);
+    plx_pool_close(pool);
+}
+
+static void pool_waits(struct test *t, struct plx_loop *loop)
+{
+    struct plx_pool_config config = {.to = target, .max = 1, .max_wait = 1};
+    struct plx_pool_stats stats;
+    struct plx_pool *pool;
+    EXPECT(t, "plx_pool_open()", 0, plx_pool_open(loop, &config, &pool));
+    struct user keeps = {.t = t, .pool = pool};
+    struct user waits = {.t = t, .pool = pool};
+    EXPECT(t, "plx_pool_get()", 0, plx_pool_get(pool, &pool_user, &keeps));
+    EXPECT(t, "plx_pool_get()", 0, plx_pool_get(pool, &pool_user, &waits));
+    EXPECT(t, "plx_pool_get() beyond max_wait", -EAGAIN,
+           plx_pool_get(pool, &pool_user, &(struct user){.t = t}));
+    turn_until_lent(t, loop, &keeps);
+    EXPECT(t, "lent to the second", 0, waits.lent);
+    plx_pool_stats(pool, &stats);
+    EXPECT(t, "stats: waiting", 1, stats.waiting);
+    EXPECT(t, "stats: lent", 1, stats.lent);
+    plx_pool_close(pool);
+    EXPECT(t, "on_lent of who waits as the pool closes: error", -ECANCELED, waits.err);
+    plx_pool_put(pool, keeps.conn, true);
+}
+
+static void pool_child(struct test *t)
+{
+    struct plx_loop *loop = client_loop(t, NULL);
+    pool_reuse(t, loop);
+    pool_drops_dead(t, loop);
+    pool_waits(t, loop);
+    plx_loop_close(loop);
+}
+
+static void pool(struct test *t)
+{
+    pid_t peer = peer_start(t, &target);
+    in_child(t, pool_child);
+    end_child(t, peer);
+}
+
+static void pool_fails_child(struct test *t)
+{
+    struct plx_pool_config config = {.to = target};
+    struct plx_pool *p;
+    struct plx_loop *loop = client_loop(t, NULL);
+    EXPECT(t, "plx_pool_open()", 0, plx_pool_open(loop, &config, &p));
+    struct user u = {.t = t, .pool = p};
+    get_all(t, loop, &u, 1);
+    EXPECT(t, "on_lent without a connection", 1, u.failed);
+    EXPECT(t, "on_lent: error", -ECONNREFUSED, u.err);
+    plx_pool_close(p);
+    plx_loop_close(loop);
+}
+
+static void pool_fails(struct test *t)
+{
+    close(listen_on_loopback(t, &target, 1));
+    in_child(t, pool_fails_child);
+}
+
+const struct case_row cases_client[] = {
+    {.name = "connect", .run = connect_works, .needs = PLX_CAP_CONNECT, .refuses = connect_refused},
+    {.name = "connect_fails", .run = connect_fails, .needs = PLX_CAP_CONNECT},
+    {.name = "connect_late", .run = connect_late, .needs = PLX_CAP_CONNECT},
+    {.name = "connect_cancelled",
+     .run = connect_cancelled,
+     .needs = PLX_CAP_CONNECT | PLX_CAP_CONCURRENT}, /* else a turn is all of the connection */
+    {.name = "pool", .run = pool, .needs = PLX_CAP_CONNECT | PLX_CAP_POST},
+    {.name = "pool_fails", .run = pool_fails, .needs = PLX_CAP_CONNECT | PLX_CAP_POST},
+    {0},
+};
