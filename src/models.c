@@ -12,7 +12,8 @@
 #include <errno.h>
 #include <string.h>
 
-#define CAPS_REACTOR (PLX_CAP_POST | PLX_CAP_WATCH | PLX_CAP_CONCURRENT | PLX_CAP_CONNECT)
+#define CAPS_LOOP                                                                                  \
+    (PLX_CAP_POST | PLX_CAP_WATCH | PLX_CAP_CONCURRENT | PLX_CAP_CONNECT | PLX_CAP_SHARED)
 
 static const struct plx__model models[] = {
     {
@@ -23,7 +24,7 @@ static const struct plx__model models[] = {
                 .summary = "one connection at a time: accept, serve it to its end, accept the next",
                 .limits = "one connection at a time; others wait in the backlog; timers, posted "
                           "work and a slow callback's neighbours wait with them",
-                .caps = PLX_CAP_CONNECT,
+                .caps = PLX_CAP_CONNECT | PLX_CAP_SHARED,
                 .max_connections = 1},
         .engine = &plx__blocking_engine,
         .spread = PLX__IN_PLACE,
@@ -36,7 +37,8 @@ static const struct plx__model models[] = {
                 .summary = "a process per connection",
                 .limits = "a handler's memory is its own process's; no outgoing connections; at "
                           "most 4096 processes per worker",
-                .caps = PLX_CAP_WATCH | PLX_CAP_CONCURRENT | PLX_CAP_ISOLATED | PLX_CAP_STALL,
+                .caps = PLX_CAP_WATCH | PLX_CAP_CONCURRENT | PLX_CAP_ISOLATED | PLX_CAP_STALL |
+                        PLX_CAP_SHARED,
                 .max_connections = 4096},
         .engine = &plx__blocking_engine,
         .spread = PLX__PROCESS,
@@ -48,7 +50,8 @@ static const struct plx__model models[] = {
                 .copies_in = "recv",
                 .summary = "a thread per connection",
                 .limits = "a stack of 256 KiB each; a thread in recv cannot be posted to",
-                .caps = PLX_CAP_WATCH | PLX_CAP_CONCURRENT | PLX_CAP_STALL | PLX_CAP_CONNECT},
+                .caps = PLX_CAP_WATCH | PLX_CAP_CONCURRENT | PLX_CAP_STALL | PLX_CAP_CONNECT |
+                        PLX_CAP_SHARED},
         .engine = &plx__blocking_engine,
         .spread = PLX__THREAD,
     },
@@ -60,7 +63,8 @@ static const struct plx__model models[] = {
                 .summary = "fixed threads and a bounded queue of accepted connections",
                 .limits = "serves --pool-size connections at a time; --pool-queue more wait in "
                           "order of arrival; beyond that the newest is closed at once",
-                .caps = PLX_CAP_WATCH | PLX_CAP_CONCURRENT | PLX_CAP_STALL | PLX_CAP_CONNECT},
+                .caps = PLX_CAP_WATCH | PLX_CAP_CONCURRENT | PLX_CAP_STALL | PLX_CAP_CONNECT |
+                        PLX_CAP_SHARED},
         .engine = &plx__blocking_engine,
         .spread = PLX__POOL,
     },
@@ -71,7 +75,7 @@ static const struct plx__model models[] = {
                 .copies_in = "recv",
                 .summary = "polls every descriptor in turn; EAGAIN means not yet",
                 .limits = "burns a whole core, idle or not, unless --poll-pause is given",
-                .caps = CAPS_REACTOR},
+                .caps = CAPS_LOOP},
         .engine = &plx__readiness_engine,
         .selector = &plx__polling_ops,
     },
@@ -83,7 +87,7 @@ static const struct plx__model models[] = {
                 .summary = "select(2)",
                 .limits = "descriptors below FD_SETSIZE (1024) only: a connection beyond is "
                           "refused; cost grows with the connections watched",
-                .caps = CAPS_REACTOR,
+                .caps = CAPS_LOOP,
                 .max_connections = 1000},
         .engine = &plx__readiness_engine,
         .selector = &plx__select_ops,
@@ -96,7 +100,7 @@ static const struct plx__model models[] = {
                 .copies_in = "recv",
                 .summary = "poll(2)",
                 .limits = "cost grows with the connections watched",
-                .caps = CAPS_REACTOR},
+                .caps = CAPS_LOOP},
         .engine = &plx__readiness_engine,
         .selector = &plx__poll_ops,
         .rank = 2,
@@ -108,7 +112,7 @@ static const struct plx__model models[] = {
                 .copies_in = "recv",
                 .summary = "epoll(7), level-triggered",
                 .limits = "",
-                .caps = CAPS_REACTOR | PLX_CAP_EXCLUSIVE},
+                .caps = CAPS_LOOP | PLX_CAP_EXCLUSIVE},
         .engine = &plx__readiness_engine,
         .selector = &plx__epoll_ops,
         .rank = 4,
@@ -120,7 +124,7 @@ static const struct plx__model models[] = {
                 .copies_in = "recv",
                 .summary = "epoll(7), edge-triggered: read and write until EAGAIN",
                 .limits = "",
-                .caps = CAPS_REACTOR | PLX_CAP_EXCLUSIVE},
+                .caps = CAPS_LOOP | PLX_CAP_EXCLUSIVE},
         .engine = &plx__readiness_engine,
         .selector = &plx__epoll_et_ops,
     },
@@ -131,20 +135,23 @@ static const struct plx__model models[] = {
                 .copies_in = "recv",
                 .summary = "kqueue(2) of the BSDs and macOS",
                 .limits = "",
-                .caps = CAPS_REACTOR},
+                .caps = CAPS_LOOP},
         .engine = &plx__readiness_engine,
         .selector = &plx__kqueue_ops,
         .rank = 4,
     },
     {
-        .pub = {.name = "sigio",
-                .engine = "readiness",
-                .waits_in = "sigtimedwait",
-                .copies_in = "recv",
-                .summary = "signal-driven I/O: F_SETSIG real-time signals",
-                .limits = "one signal in the queue per event (RLIMIT_SIGPENDING); an overflow is "
-                          "recovered by polling everything",
-                .caps = CAPS_REACTOR},
+        .pub =
+            {.name = "sigio",
+             .engine = "readiness",
+             .waits_in = "sigtimedwait",
+             .copies_in = "recv",
+             .summary = "signal-driven I/O: F_SETSIG real-time signals",
+             .limits =
+                 "one signal in the queue per event (RLIMIT_SIGPENDING); an overflow is "
+                 "recovered by polling everything; workers cannot share a listening socket, which "
+                 "has one owner: --accept reuseport",
+             .caps = CAPS_LOOP & ~PLX_CAP_SHARED},
         .engine = &plx__readiness_engine,
         .selector = &plx__sigio_ops,
     },
@@ -156,7 +163,7 @@ static const struct plx__model models[] = {
                 .summary = "POSIX asynchronous I/O; with glibc, helper threads that block in read",
                 .limits = "a helper thread per pending operation, up to 2048 in the process, so "
                           "1000 connections; more are refused",
-                .caps = CAPS_REACTOR,
+                .caps = CAPS_LOOP,
                 .max_connections = 1000},
         .engine = &plx__posix_aio_engine,
     },
@@ -167,7 +174,7 @@ static const struct plx__model models[] = {
                 .copies_in = "kernel",
                 .summary = "completions: multishot accept and receive, provided buffers",
                 .limits = "",
-                .caps = CAPS_REACTOR},
+                .caps = CAPS_LOOP},
         .engine = &plx__uring_engine,
         .rank = 5,
     },

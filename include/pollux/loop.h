@@ -145,7 +145,7 @@ struct plx_watch;
 /*
  * Calls fn(fd, events, arg) while `fd` is ready for any of `events` (level-triggered in every
  * model). The descriptor stays the caller's. `fn` may stop its own watch.
- *   -EOPNOTSUPP  the model has no PLX_CAP_WATCH
+ *   -EOPNOTSUPP  the model has no PLX_CAP_WATCH, or the loop is that of one connection
  *   -EPERM       the kind of file cannot be waited for: it never blocks, just read it
  *   -EEXIST -EBADF -EINVAL -ERANGE -ENOMEM   as plx_selector_register()
  */

@@ -15,6 +15,7 @@
 #define PLX_CAP_ISOLATED   0x010u /* a crash in one connection touches no other */
 #define PLX_CAP_STALL      0x020u /* a callback that is slow holds up only its own connection */
 #define PLX_CAP_CONNECT    0x040u /* plx_connect() */
+#define PLX_CAP_SHARED     0x080u /* --accept shared with several workers */
 
 struct plx_model {
     const char *name;

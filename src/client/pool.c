@@ -250,8 +250,13 @@ void plx_pool_close(struct plx_pool *p)
 int plx_pool_get(struct plx_pool *p, const struct plx_pool_user *user, void *arg)
 {
     struct pooled *k = p->newest;
-    while (k && plx_conn_ended(k->conn))
-        k = k->next; /* finishing; it leaves the list when it is closed */
+    for (; k; k = k->next) {
+        if (plx_conn_ended(k->conn))
+            continue; /* it leaves the list when it is closed */
+        if (plx__socket_silent(k->conn->fd))
+            break;
+        plx_abort(k->conn, 0); /* its end has arrived, and the loop has not seen it yet */
+    }
     if (k) {
         idle_remove(p, k);
         p->stats.reused++;
@@ -278,7 +283,8 @@ void plx_pool_put(struct plx_pool *p, struct plx_conn *c, bool reusable)
         return;
     p->stats.lent--;
     k->user = NULL;
-    if (reusable && !p->closing && !plx_conn_ended(c) && !plx_conn_queued(c)) {
+    if (reusable && !p->closing && !plx_conn_ended(c)) {
+        p->stats.reused += p->waiting != NULL;
         offer(p, k);
         return;
     }

@@ -283,7 +283,9 @@ static int64_t left(const struct plx_conn *c, uint32_t then, int64_t limit)
 {
     if (limit <= 0)
         return INT64_MAX;
-    return limit + PLX_MSEC - (int64_t)plx__ms_since(c->loop, then) * PLX_MSEC;
+    int32_t since =
+        (int32_t)(c->loop->now_ms - then); /* negative: moved after the time judged by */
+    return limit + PLX_MSEC - (since > 0 ? since : 0) * PLX_MSEC;
 }
 
 /*

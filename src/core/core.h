@@ -196,10 +196,11 @@ struct plx__group {
     int64_t max_connections, max_per_ip; /* PLX_OFF = none */
     _Atomic int64_t open;
     _Atomic uint64_t numbers;
-    pthread_mutex_t lock; /* of the table of addresses */
+    pthread_mutex_t lock; /* of the table of addresses, and closing sockets */
     struct plx__ip_count *ips;
     size_t nips, ips_cap;
-    struct plx__listen_socket *sockets; /* so that a forked child can close them */
+    struct plx__listen_socket *sockets; /* so that a forked child can close them; their
+                                         * descriptors are closed under the lock */
     size_t nsockets;
 };
 int plx__group_init(struct plx__group *);
@@ -256,6 +257,8 @@ int plx__socket_connected(int fd);
 uint32_t plx__socket_unacked(int fd);
 /* Bytes that have arrived and wait to be read (FIONREAD). */
 uint32_t plx__socket_unread(int fd);
+/* Whether neither bytes nor an end nor an error wait to be read. */
+bool plx__socket_silent(int fd);
 /* Closes; with `reset` the peer sees RST and the kernel forgets what is queued. */
 void plx__socket_close(int fd, bool reset);
 
@@ -378,11 +381,7 @@ void plx__stats_add(struct plx_stats *, const struct plx__counters *);
 int64_t plx__clock(void);
 /* Ends everything that runs on the loop, on its thread; its counters can still be read. */
 void plx__loop_end(struct plx_loop *);
-void plx__loop_update(struct plx_loop *); /* reads the clock into now, now_ms */
-static inline uint32_t plx__ms_since(const struct plx_loop *l, uint32_t then)
-{
-    return l->now_ms - then;
-}
+void plx__loop_update(struct plx_loop *);               /* reads the clock into now, now_ms */
 void plx__loop_deadline(struct plx_loop *, int64_t at); /* a limit may have passed at `at` */
 
 /* The loop of one connection inside a thread or process of `parent`; no engine state of its own. */

@@ -70,8 +70,10 @@ void plx__listeners_close(struct plx_loop *l)
         if (ls->spare >= 0)
             close(ls->spare);
         if (atomic_fetch_sub(&ls->socket->refs, 1) == 1) {
+            pthread_mutex_lock(&l->group->lock);
             close(ls->socket->fd);
             ls->socket->fd = -1;
+            pthread_mutex_unlock(&l->group->lock);
         }
         free(ls);
     }

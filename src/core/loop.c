@@ -9,7 +9,8 @@
  * a sweep over all of them runs when the earliest deadline known may have passed. Activity only
  * moves deadlines away, so a sweep is never late by more than its granularity, and never early.
  * A process that was stopped (SIGSTOP) must not close everybody when it continues: limits are
- * judged only after a wait that reported all there was to read.
+ * judged by the time before a wait, after that wait has reported all there was to read. Whatever
+ * had arrived by then has been seen, wherever in the turn the process was stopped.
  */
 #include "core/core.h"
 
@@ -25,10 +26,15 @@ int64_t plx__clock(void)
     return (int64_t)ts.tv_sec * PLX_SECOND + ts.tv_nsec;
 }
 
+static void set_now(struct plx_loop *l, int64_t now)
+{
+    l->now = now;
+    l->now_ms = (uint32_t)((now - l->start) / PLX_MSEC);
+}
+
 void plx__loop_update(struct plx_loop *l)
 {
-    l->now = plx__clock();
-    l->now_ms = (uint32_t)((l->now - l->start) / PLX_MSEC);
+    set_now(l, plx__clock());
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -355,9 +361,10 @@ static int64_t granularity(const struct plx_limits *m)
     return shortest / 16 < 5 * PLX_MSEC ? 5 * PLX_MSEC : shortest / 16;
 }
 
-static void sweep(struct plx_loop *l)
+static void sweep(struct plx_loop *l, int64_t asked)
 {
     int64_t next = INT64_MAX;
+    set_now(l, asked);
     l->sweep_at = INT64_MAX;
     for (uint32_t i = 0; i < l->nslots; i++) {
         struct plx_conn *c = l->slots[i].conn;
@@ -367,17 +374,17 @@ static void sweep(struct plx_loop *l)
         if (at < next)
             next = at;
     }
-    if (next == INT64_MAX)
-        return;
-    int64_t soonest = l->now + granularity(&l->limits);
-    plx__loop_deadline(l, next > soonest ? next : soonest);
+    if (next != INT64_MAX) {
+        int64_t soonest = asked + granularity(&l->limits);
+        plx__loop_deadline(l, next > soonest ? next : soonest);
+    }
+    plx__loop_update(l);
 }
 
 /* ---- turning --------------------------------------------------------------------------------- */
 
 static void begin_drain(struct plx_loop *l)
 {
-    l->draining = true;
     /* Who is in the kernel's queue has connected, for all he knows: take him in, then close. */
     for (struct plx__listener *ls = l->listeners; ls; ls = ls->next) {
         if (!ls->active)
@@ -386,7 +393,10 @@ static void begin_drain(struct plx_loop *l)
             (void)plx__socket_blocking(ls->socket->fd, false);
         plx__accept_batch(ls, 1024);
     }
-    plx__listeners_close(l);
+    plx__listeners_close(l); /* before anybody is told, so that nobody comes back */
+    l->draining = true;
+    if (l->engine->end)
+        l->engine->end(l, PLX__POLITELY);
     for (uint32_t i = 0; i < l->nslots; i++) {
         struct plx_conn *c = l->slots[i].conn;
         if (c) {
@@ -439,14 +449,15 @@ int plx_loop_turn(struct plx_loop *l, int64_t timeout_ns)
         return -EDEADLK; /* the loop of one connection turns by itself */
     if (atomic_load_explicit(&l->drain, memory_order_relaxed) && !l->draining)
         begin_drain(l);
+    int64_t asked = l->sweep_at == INT64_MAX ? 0 : plx__clock();
     int n = l->engine->turn(l, patience(l, timeout_ns));
     plx__loop_update(l);
     if (n < 0 && n != -EINTR)
         return n;
     plx__signals_run(l);
     plx__loop_chores(l);
-    if (l->now >= l->sweep_at && n >= 0 && !l->more)
-        sweep(l);
+    if (asked >= l->sweep_at && n >= 0 && !l->more)
+        sweep(l, asked);
     settle_dirty(l);
     free_dead(l);
     report_quiet(l, n);
@@ -480,8 +491,8 @@ void plx_loop_drain(struct plx_loop *l)
     if (l->parent)
         l = l->parent;
     atomic_store(&l->drain, true);
-    if (l->engine->end)
-        l->engine->end(l, PLX__POLITELY);
+    if (l->engine->end && !(l->row->pub.caps & PLX_CAP_CONCURRENT))
+        l->engine->end(l, PLX__POLITELY); /* the loop's thread itself sits in a connection */
     l->engine->wake(l);
 }
 

@@ -190,6 +190,12 @@ uint32_t plx__socket_unread(int fd)
     return ioctl(fd, FIONREAD, &n) == 0 && n > 0 ? (uint32_t)n : 0;
 }
 
+bool plx__socket_silent(int fd)
+{
+    char byte;
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
 void plx__socket_close(int fd, bool reset)
 {
     if (reset) {

@@ -15,7 +15,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -76,11 +75,12 @@ static void end(struct plx_loop *l, enum plx__end how)
 {
     struct plx__spreader *sp = l->state;
     pthread_mutex_lock(&sp->lock);
+    sp->draining |= how == PLX__POLITELY;
     if (sp->here.fd >= 0)
         plx__blocking_end(&sp->here, how);
     for (struct plx__worker *w = how == PLX__RETURN ? NULL : sp->live; w; w = w->next) {
         if (w->pid > 0)
-            kill(w->pid, how == PLX__AT_ONCE ? SIGKILL : SIGTERM);
+            plx__end_process(w, how);
         else if (w->task.fd >= 0)
             plx__blocking_end(&w->task, how);
     }
@@ -139,8 +139,8 @@ static void halt(struct plx_loop *l)
     sp->closing = true;
     pthread_cond_broadcast(&sp->work);
     pthread_mutex_unlock(&sp->lock);
-    while (l->row->spread == PLX__PROCESS && sp->live)
-        plx__reap_process(l, sp->live);
+    if (l->row->spread == PLX__PROCESS)
+        plx__end_processes(l);
     while (l->row->spread == PLX__THREAD && l->nconn) {
         struct pollfd p = {.fd = sp->wake.rd, .events = POLLIN};
         (void)poll(&p, 1, -1);

@@ -58,7 +58,7 @@ struct plx__spreader {
     struct plx__socket *waiting;     /* ring: the pool's queue; in place: the one accepted */
     size_t head, nwaiting, room, nidle;
     pthread_cond_t work;
-    bool closing;
+    bool closing, draining;       /* who begins now is told at once */
     struct plx__counters *shared; /* fork: PROCESSES_MOST rows */
     unsigned char *row_used;
     struct pollfd *fds; /* of the accepting loop, and whose each is */
@@ -82,6 +82,8 @@ void plx__reap_threads(struct plx_loop *); /* joins those that are done */
 int plx__open_pool(struct plx_loop *, struct plx_why *);
 void plx__count_pool(struct plx_loop *); /* into nconn: what is left to end */
 int plx__open_processes(struct plx_loop *, struct plx_why *);
+void plx__end_process(const struct plx__worker *, enum plx__end);
+void plx__end_processes(struct plx_loop *); /* waits for all */
 void plx__close_processes(struct plx__spreader *);
 void plx__reap_process(struct plx_loop *, struct plx__worker *); /* waits for its end */
 

@@ -19,17 +19,18 @@
 
 /* Processes at once per loop: the size of the shared table of their counters. */
 #define PROCESSES_MOST 4096u
+/* How long a child that is to end at once may still be in its handler. */
+#define CHILD_GRACE PLX_SECOND
 
 /* ---- process per connection
  * ----------------------------------------------------------------------- */
 
 static struct plx__task *child_task;
 
-static void on_child_term(int signo)
+static void on_end_signal(int signo)
 {
-    (void)signo;
     int saved = errno;
-    plx__blocking_mark(child_task, PLX__POLITELY);
+    plx__blocking_mark(child_task, signo == SIGTERM ? PLX__POLITELY : PLX__AT_ONCE);
     errno = saved;
 }
 
@@ -38,12 +39,14 @@ static _Noreturn void child_main(struct plx__worker *w)
     struct plx_loop *parent = w->parent;
     plx__signals_forget();
     child_task = &w->task;
-    struct sigaction sa = {.sa_handler = on_child_term};
+    struct sigaction sa = {.sa_handler = on_end_signal};
     sigaction(SIGTERM, &sa, NULL);
-    sigset_t term;
-    sigemptyset(&term);
-    sigaddset(&term, SIGTERM);
-    pthread_sigmask(SIG_UNBLOCK, &term, NULL);
+    sigaction(SIGQUIT, &sa, NULL);
+    sigset_t ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGQUIT);
+    pthread_sigmask(SIG_UNBLOCK, &ends, NULL);
     /* Close what would keep the port in use and the siblings' pipes open. */
     for (size_t i = 0; i < parent->group->nsockets; i++) {
         if (parent->group->sockets[i].fd >= 0)
@@ -126,8 +129,8 @@ int plx__spread_process(struct plx_loop *l, const struct plx__socket *s)
     w->task.fd = -1;
     pthread_mutex_lock(&sp->lock);
     plx__worker_link(sp, w);
-    if (atomic_load(&l->drain))
-        kill(w->pid, SIGTERM);
+    if (sp->draining)
+        plx__end_process(w, PLX__POLITELY);
     pthread_mutex_unlock(&sp->lock);
     l->nconn++;
     return 0;
@@ -173,6 +176,26 @@ int plx__open_processes(struct plx_loop *l, struct plx_why *why)
     }
     sp->shared = p;
     return 0;
+}
+
+void plx__end_process(const struct plx__worker *w, enum plx__end how)
+{
+    kill(w->pid, how == PLX__POLITELY ? SIGTERM : SIGQUIT);
+}
+
+/* The children have been told to end at once; one whose handler does not return is killed. */
+void plx__end_processes(struct plx_loop *l)
+{
+    struct plx__spreader *sp = l->state;
+    int64_t until = plx__clock() + CHILD_GRACE;
+    while (sp->live) {
+        struct pollfd p = {.fd = sp->live->life, .events = POLLIN};
+        int64_t left = until - plx__clock();
+        if (poll(&p, 1, left > 0 ? (int)(left / PLX_MSEC) + 1 : 0) == 0)
+            kill(sp->live->pid, SIGKILL);
+        else if (p.revents)
+            plx__reap_process(l, sp->live);
+    }
 }
 
 void plx__close_processes(struct plx__spreader *sp)

@@ -103,7 +103,7 @@ int plx__spread_thread(struct plx_loop *l, const struct plx__socket *s)
     char name[32];
     snprintf(name, sizeof(name), "plx-conn-%llu", (unsigned long long)s->number);
     pthread_mutex_lock(&sp->lock);
-    if (atomic_load(&l->drain)) /* set before end() takes the lock: one of us sees the other */
+    if (sp->draining)
         plx__blocking_end(&w->task, PLX__POLITELY);
     plx__worker_link(sp, w);
     int rc = plx__thread_start(&w->thread, STACK, name, thread_main, w);
@@ -154,7 +154,7 @@ static void *pool_main(void *arg)
         atomic_store(&w->task.ending, 0);
         if (sp->closing)
             plx__blocking_end(&w->task, PLX__AT_ONCE);
-        else if (atomic_load(&w->parent->drain))
+        else if (sp->draining)
             plx__blocking_end(&w->task, PLX__POLITELY);
         w->busy = true;
         pthread_mutex_unlock(&sp->lock);

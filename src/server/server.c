@@ -84,11 +84,17 @@ static int check(const struct plx_server_config *cfg, struct plx_why *why)
     return 0;
 }
 
-static int check_accept(const struct plx_model *m, enum plx_accept accept, struct plx_why *why)
+static int check_accept(const struct plx_model *m, enum plx_accept accept, unsigned workers,
+                        struct plx_why *why)
 {
     if (accept == PLX_ACCEPT_EXCLUSIVE && !(m->caps & PLX_CAP_EXCLUSIVE)) {
         plx__why(why, "use accept mode shared or reuseport, or model epoll",
                  "model %s has no exclusive accept", m->name);
+        return -EINVAL;
+    }
+    if (accept == PLX_ACCEPT_SHARED && workers > 1 && !(m->caps & PLX_CAP_SHARED)) {
+        plx__why(why, "use accept mode reuseport, or one worker",
+                 "model %s cannot share a listening socket among workers", m->name);
         return -EINVAL;
     }
     return 0;
@@ -195,7 +201,7 @@ static int set_up(struct plx_server *s, const struct plx_server_config *cfg, str
     if (rc < 0)
         return rc;
     const struct plx_model *m = plx_server_model(s);
-    rc = check_accept(m, s->accept, why);
+    rc = check_accept(m, s->accept, s->nworkers, why);
     if (rc < 0)
         return rc;
     rc = listen_all(s, cfg, plx__row(m)->engine->blocking_listener, why);
@@ -280,8 +286,22 @@ int plx_server_start(struct plx_server *s)
     return rc;
 }
 
+/* A worker that serves one connection at a time closes its listener only after that one. Until
+ * then nobody shall be left to wait in the queue of a server that is leaving. */
+static void refuse_newcomers(struct plx_server *s)
+{
+    pthread_mutex_lock(&s->group.lock);
+    for (size_t i = 0; i < s->nsockets; i++) {
+        if (s->sockets[i].fd >= 0)
+            (void)shutdown(s->sockets[i].fd, SHUT_RDWR);
+    }
+    pthread_mutex_unlock(&s->group.lock);
+}
+
 void plx_server_drain(struct plx_server *s)
 {
+    if (!(plx_server_model(s)->caps & PLX_CAP_CONCURRENT))
+        refuse_newcomers(s);
     for (unsigned w = 0; w < s->nworkers; w++)
         plx_loop_drain(s->workers[w].loop);
 }

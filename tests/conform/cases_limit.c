@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 /* Whether a new connection is closed without a byte; a server that keeps it is told apart from
@@ -223,29 +222,19 @@ static void select_limit(struct test *t)
     server_end(&s);
 }
 
-static void limit_descriptors(const struct server *s, int more)
-{
-    struct rlimit old, r;
-    REQUIRE(s->t, prlimit(s->pid, RLIMIT_NOFILE, NULL, &old) == 0, "prlimit");
-    r = old;
-    r.rlim_cur = (rlim_t)descriptor_limit(s->pid, more);
-    REQUIRE(s->t, prlimit(s->pid, RLIMIT_NOFILE, &r, NULL) == 0, "prlimit");
-}
-
 /* Descriptors run out: who is there is served, who comes waits or is closed, nothing spins, and
  * when some leave there is room again. */
 static void no_descriptors(struct test *t)
 {
-    enum { OLD = 4, MORE = 40 };
+    enum { OLD = 4, MORE = 80 };
     int old[OLD], more[MORE];
     struct server s;
     struct usage before, after;
-    server_start(t, &(struct server_opts){.pool_size = 64}, &s);
+    server_start(t, &(struct server_opts){.pool_size = 128, .descriptors = 64}, &s);
     for (int i = 0; i < OLD; i++) {
         old[i] = dial(&s);
         echo_once(t, old[i], (uint64_t)i);
     }
-    limit_descriptors(&s, 8);
     for (int i = 0; i < MORE; i++) {
         more[i] = dial(&s);
     }
@@ -282,8 +271,7 @@ static void no_descriptors(struct test *t)
 static void few_descriptors(struct test *t)
 {
     struct server s;
-    server_start(t, &(struct server_opts){0}, &s);
-    limit_descriptors(&s, 4);
+    server_start(t, &(struct server_opts){.descriptors = 32}, &s);
     for (uint64_t i = 0; i < 40; i++) {
         int fd = dial(&s);
         echo_once(t, fd, i);

@@ -175,6 +175,7 @@ struct server_opts {
     enum plx_accept accept;
     int64_t max_connections, max_per_ip;
     unsigned pool_size, pool_queue;
+    int descriptors;   /* that the process may open besides its own; 0 = many */
     int (*hook)(void); /* for server_hook() */
 };
 

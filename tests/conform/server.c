@@ -115,6 +115,12 @@ static int serve(struct test *t, struct child *c)
         fprintf(stderr, "conform: the control loop cannot be set up\n");
         return 3;
     }
+    if (c->opts->descriptors) {
+        /* Before the server is opened: a standing accept of io_uring keeps the limit of its start.
+         */
+        rlim_t n = (rlim_t)descriptor_limit(getpid(), c->opts->descriptors);
+        setrlimit(RLIMIT_NOFILE, &(struct rlimit){n, n});
+    }
     hello.rc = open_server(t, c, &hello.why);
     if (hello.rc == 0) {
         hello.rc = plx_server_start(c->server);
