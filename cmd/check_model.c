@@ -104,7 +104,7 @@ static void compare_counts(struct turn *t, const char *line)
 }
 
 /* Asks the server to end and waits for it; afterwards it is gone in any case. The first thing
- * that went wrong stays the verdict. */
+ * that went wrong stays the verdict, unless a crash explains it. */
 static void end_server(struct turn *t)
 {
     const struct check_result *r = &t->outcome->result;
@@ -117,14 +117,16 @@ static void end_server(struct turn *t)
         memcpy(last, line, sizeof(last));
     int ended = proc_end(&t->server, rc == -ETIMEDOUT ? 0 : END_NS);
     int status = t->server.status;
-    if (r->verdict != CHECK_OK)
+    /* What the clients saw of a crash is only its effect. */
+    bool crashed = ended == 0 && WIFSIGNALED(status);
+    if (r->verdict != CHECK_OK && !(r->verdict == CHECK_FAILED && crashed))
         return;
     if (rc == -EINTR || ended == -EINTR) {
         t->outcome->result.verdict = CHECK_INTERRUPTED;
     } else if (ended < 0) {
         server_failed(t, "the server did not end when asked to");
-    } else if (WIFSIGNALED(status)) {
-        server_failed(t, strsignal(WTERMSIG(status)));
+    } else if (crashed) {
+        failed(t->outcome, "the server was ended by a signal", strsignal(WTERMSIG(status)));
     } else if (WEXITSTATUS(status) != 0) {
         server_failed(t, "the server ended with an error");
     } else {

@@ -109,7 +109,7 @@ static bool is_interrupted(const struct proc *p)
 static int take_line(struct proc *p, size_t n, char *line, size_t cap)
 {
     snprintf(line, cap, "%.*s", (int)n, p->line);
-    size_t used = n + (n < p->have && p->line[n] == '\n');
+    size_t used = n < p->have ? n + 1 : n;
     memmove(p->line, p->line + used, p->have - used);
     p->have -= used;
     return 1;

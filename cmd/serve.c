@@ -378,8 +378,6 @@ static void block_signals(sigset_t *old)
     sigfillset(&all);
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         sigdelset(&all, own[i]);
-    for (int signo = SIGRTMIN; signo <= SIGRTMAX; signo++)
-        sigdelset(&all, signo);
     pthread_sigmask(SIG_SETMASK, &all, old);
 }
 

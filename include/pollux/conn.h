@@ -57,7 +57,9 @@ struct plx_handler {
  * the call. Small sends within one callback leave as one.
  *   0          accepted
  *   1          accepted, and the queue is above the high-water mark: hold on until on_drain;
- *              input from this peer stops until then, so that TCP slows it down
+ *              input from this peer stops until then, so that TCP slows it down. (Two ends that
+ *              both do so can wait for each other: a client that sends in bulk to an echoing
+ *              server should stay below the mark and watch plx_conn_queued().)
  *   -EPIPE     after plx_finish() or plx_half_close(), or the connection is ended
  *   -ENOBUFS   the queue would exceed its cap: the connection is aborted with this error
  *   -ENOMEM    likewise

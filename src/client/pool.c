@@ -263,7 +263,8 @@ int plx_pool_get(struct plx_pool *p, const struct plx_pool_user *user, void *arg
         lend(p, k, user, arg);
         return 0;
     }
-    if (p->stats.waiting >= p->max_wait)
+    /* Those for whom a connection is under way do not wait for somebody else's. */
+    if (count(p) >= p->max && p->stats.waiting - p->stats.connecting >= p->max_wait)
         return -EAGAIN;
     struct request *r = malloc(sizeof(*r));
     if (!r)

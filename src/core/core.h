@@ -86,6 +86,7 @@ enum plx__phase {
 #define PLX__F_RESET     0x0800u /* end with RST */
 #define PLX__F_HALF      0x1000u /* plx_half_close(): FIN after the queue, input goes on */
 #define PLX__F_FIN_SENT  0x2000u
+#define PLX__F_DRAINED   0x4000u /* on_drain is due */
 
 struct plx_conn {
     struct plx__source source;
@@ -159,8 +160,8 @@ void plx__conn_connected(struct plx_conn *, int so_error); /* 0 or errno */
 
 /* What the connection wants now; 0 = nothing: it waits for its handler. */
 unsigned plx__conn_want(const struct plx_conn *);
-/* Shows held input to the handler again if it may be. Call before plx__conn_want() when the
- * connection was on the dirty list. */
+/* For a connection that was on the dirty list: shows held input to the handler again, calls
+ * on_drain, where they are due. */
 void plx__conn_pump(struct plx_conn *);
 
 /*
@@ -434,6 +435,8 @@ struct plx__engine_ops {
     /* Takes the socket over: plx__conn_new() on whichever loop it runs, at once or later.
      * -errno: not taken, the caller closes. `*out` = the connection where it is on this loop. */
     int (*adopt)(struct plx_loop *, const struct plx__socket *, struct plx_conn **out);
+    /* Receives once without waiting, outside the connection's own events. */
+    void (*glance)(struct plx_loop *, struct plx_conn *);
     /* The wants of a connection changed outside its own events. */
     void (*settle)(struct plx_loop *, struct plx_conn *);
     int (*watch)(struct plx_loop *, struct plx_watch *, unsigned old, unsigned now);

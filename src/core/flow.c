@@ -152,13 +152,16 @@ void plx__conn_pump(struct plx_conn *c)
 {
     if (!(c->flags & PLX__F_RESUME))
         return;
-    c->flags = (uint16_t)(c->flags & ~PLX__F_RESUME);
-    if (!takes_input(c))
-        return;
+    bool drained = c->flags & PLX__F_DRAINED;
+    c->flags = (uint16_t)(c->flags & ~(PLX__F_RESUME | PLX__F_DRAINED));
     unsigned was = plx__conn_enter(c);
-    if (c->in)
+    if (c->in && takes_input(c))
         feed_held(c);
-    tell_eof_if_due(c);
+    if (takes_input(c))
+        tell_eof_if_due(c);
+    /* Throttled again by what was held: then it drains again. */
+    if (drained && c->phase == PLX__OPEN && !(c->flags & PLX__F_THROTTLED) && c->handler->on_drain)
+        c->handler->on_drain(c);
     plx__conn_leave(c, was);
 }
 
@@ -274,13 +277,11 @@ void plx__conn_sent(struct plx_conn *c, ssize_t n)
         l->lent.from += (size_t)n - dropped;
     if (!(c->flags & PLX__F_THROTTLED) || c->out_bytes > l->limits.low_water)
         return;
-    c->flags = (uint16_t)((c->flags & ~PLX__F_THROTTLED) | PLX__F_RESUME);
-    if (c->phase == PLX__OPEN && c->handler->on_drain) {
-        unsigned was = plx__conn_enter(c);
-        c->handler->on_drain(c);
-        plx__conn_leave(c, was);
-    }
-    plx__conn_dirty(c); /* held input goes on after this turn's other connections */
+    /* on_drain and held input wait for the end of the turn, after the other connections and after
+     * a glance at this one's input: a generator that fills its queue again each time would
+     * otherwise never see its peer's end. */
+    c->flags = (uint16_t)((c->flags & ~PLX__F_THROTTLED) | PLX__F_RESUME | PLX__F_DRAINED);
+    plx__conn_dirty(c);
 }
 
 void plx__conn_stalled(struct plx_conn *c)

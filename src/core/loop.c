@@ -37,6 +37,26 @@ void plx__loop_update(struct plx_loop *l)
     set_now(l, plx__clock());
 }
 
+/*
+ * After work that may have taken long. What moved in it carries the time of its beginning; if that
+ * was a while ago (a slow callback, a SIGSTOP in the middle) the stamps are brought up to now.
+ */
+static void update_after_work(struct plx_loop *l)
+{
+    int64_t before = l->now;
+    uint32_t before_ms = l->now_ms;
+    plx__loop_update(l);
+    if (l->now - before < 20 * PLX_MSEC)
+        return;
+    for (uint32_t i = 0; i < l->nslots; i++) {
+        struct plx_conn *c = l->slots[i].conn;
+        if (c && c->moved_ms == before_ms)
+            c->moved_ms = l->now_ms;
+        if (c && c->sent_ms == before_ms)
+            c->sent_ms = l->now_ms;
+    }
+}
+
 /* ---- opening --------------------------------------------------------------------------------- */
 
 static int64_t time_or(int64_t value, int64_t standard)
@@ -228,6 +248,8 @@ static void settle_dirty(struct plx_loop *l)
             l->dead = c;
             continue;
         }
+        if ((c->flags & PLX__F_RESUME) && (plx__conn_want(c) & PLX__WANT_READ))
+            l->engine->glance(l, c);
         plx__conn_pump(c);
         l->engine->settle(l, c);
     }
@@ -437,9 +459,7 @@ static int64_t patience(struct plx_loop *l, int64_t timeout_ns)
         at = l->quiet_since + l->tick_ns;
     if (at == INT64_MAX)
         return timeout_ns;
-    int64_t rest = at - plx__clock();
-    if (rest < 0)
-        rest = 0;
+    int64_t rest = at > l->now ? at - l->now : 0;
     return timeout_ns >= 0 && timeout_ns < rest ? timeout_ns : rest;
 }
 
@@ -449,9 +469,10 @@ int plx_loop_turn(struct plx_loop *l, int64_t timeout_ns)
         return -EDEADLK; /* the loop of one connection turns by itself */
     if (atomic_load_explicit(&l->drain, memory_order_relaxed) && !l->draining)
         begin_drain(l);
-    int64_t asked = l->sweep_at == INT64_MAX ? 0 : plx__clock();
+    update_after_work(l);
+    int64_t asked = l->now;
     int n = l->engine->turn(l, patience(l, timeout_ns));
-    plx__loop_update(l);
+    update_after_work(l);
     if (n < 0 && n != -EINTR)
         return n;
     plx__signals_run(l);

@@ -260,7 +260,7 @@ static int turn(struct plx_loop *l, int64_t timeout_ns)
     int n = fill(l);
     if (n < 0)
         return n;
-    if (sp->nwaiting && l->row->spread == PLX__IN_PLACE)
+    if (l->row->spread == PLX__IN_PLACE && sp->nwaiting)
         timeout_ns = 0;
     struct timespec ts = {.tv_sec = (time_t)(timeout_ns / PLX_SECOND),
                           .tv_nsec = (long)(timeout_ns % PLX_SECOND)};
@@ -308,7 +308,13 @@ static int watch(struct plx_loop *l, struct plx_watch *w, unsigned old, unsigned
     return now && fcntl(w->fd, F_GETFD) < 0 ? -errno : 0;
 }
 
-/* A connection here is settled by the thread that serves it. */
+/* A connection here is looked after by the thread that serves it. */
+static void glance(struct plx_loop *l, struct plx_conn *c)
+{
+    (void)l;
+    (void)c;
+}
+
 static void settle(struct plx_loop *l, struct plx_conn *c)
 {
     (void)l;
@@ -344,6 +350,7 @@ const struct plx__engine_ops plx__blocking_engine = {
     .listen = listen_on,
     .unlisten = unlisten,
     .adopt = adopt,
+    .glance = glance,
     .settle = settle,
     .watch = watch,
     .turn = turn,

@@ -80,6 +80,12 @@ static int ending(const struct plx__task *t)
     return atomic_load_explicit(&t->ending, memory_order_relaxed);
 }
 
+/* An error that we brought about by shutting the socket down is none of the peer's. */
+static int cause(const struct plx__task *t, int err)
+{
+    return ending(t) > 1 + (int)PLX__POLITELY ? -ECANCELED : -err;
+}
+
 static int set_timeout(struct plx_loop *l, int fd, int option, int64_t ns)
 {
     /* 0 means for ever to the kernel, and less than a microsecond would become 0. */
@@ -91,7 +97,7 @@ static int set_timeout(struct plx_loop *l, int fd, int option, int64_t ns)
     return setsockopt(fd, SOL_SOCKET, option, &tv, sizeof(tv));
 }
 
-static void send_all(struct plx_loop *l, struct plx_conn *c)
+static void send_all(struct plx_loop *l, struct plx__task *t, struct plx_conn *c)
 {
     int again = 0; /* MSG_DONTWAIT for the look that follows a timeout, as in receive() */
     while (plx__conn_want(c) & PLX__WANT_WRITE) {
@@ -112,7 +118,7 @@ static void send_all(struct plx_loop *l, struct plx_conn *c)
             continue;
         }
         again = 0;
-        plx__conn_sent(c, err ? -err : n);
+        plx__conn_sent(c, err ? cause(t, err) : n);
         /* A generator fills its queue again from on_drain. Between two rounds the peer's input,
          * its end above all, gets its turn. */
         if (c->flags & PLX__F_RESUME)
@@ -145,7 +151,7 @@ static void sleep_ns(int64_t ns)
     (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
 }
 
-static void receive(struct plx_loop *l, struct plx_conn *c, bool wait)
+static void receive(struct plx_loop *l, struct plx__task *t, struct plx_conn *c, bool wait)
 {
     ssize_t n = recv(c->fd, l->inbuf, PLX__INBUF, wait ? 0 : MSG_DONTWAIT);
     PLX__COUNT(l, calls_recv, 1);
@@ -156,14 +162,14 @@ static void receive(struct plx_loop *l, struct plx_conn *c, bool wait)
         /* A limit that ran out while the process was stopped is no silence of the peer: look once
          * more before anything is judged. */
         if (wait)
-            receive(l, c, false);
+            receive(l, t, c, false);
         else if (err == EAGAIN)
             plx__conn_quiet(c);
         return;
     }
-    plx__conn_received(c, l->inbuf, err ? -err : n);
+    plx__conn_received(c, l->inbuf, err ? cause(t, err) : n);
     if (plx__conn_want(c) & PLX__WANT_WRITE)
-        send_all(l, c);
+        send_all(l, t, c);
     plx__conn_release(c);
 }
 
@@ -222,9 +228,9 @@ static void serve(struct plx_loop *l, struct plx__task *t, struct plx_conn *c)
             continue;
         }
         if (want & PLX__WANT_WRITE) {
-            send_all(l, c);
+            send_all(l, t, c);
             if (plx__conn_want(c) & PLX__WANT_READ)
-                receive(l, c, false);
+                receive(l, t, c, false);
             continue;
         }
         if (want & PLX__WANT_FIN) {
@@ -237,7 +243,7 @@ static void serve(struct plx_loop *l, struct plx__task *t, struct plx_conn *c)
             bool all = c->phase == PLX__OPEN && (c->flags & PLX__F_DRAINING);
             if (!all)
                 set_patience(l, c, wait, &rcv_timeout);
-            receive(l, c, !all);
+            receive(l, t, c, !all);
         } else {
             idle(l, wait);
         }

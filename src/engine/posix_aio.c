@@ -25,6 +25,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#if defined(__SANITIZE_THREAD__)
+#define PLX_TSAN 1
+#elif defined(__has_feature)
+#define PLX_TSAN __has_feature(thread_sanitizer)
+#else
+#define PLX_TSAN 0
+#endif
+
 #define CONNECTIONS_MOST 1000 /* in the process: each may hold two helper threads */
 #define THREADS_MOST     (2 * CONNECTIONS_MOST + 48)
 #define READ_SIZE        16384
@@ -200,6 +208,17 @@ static void on_read(struct plx_conn *c, ssize_t n)
     plx__conn_release(c); /* copies what is to be sent: the buffer is needed for the next read */
 }
 
+static void glance(struct plx_loop *l, struct plx_conn *c)
+{
+    struct aio_conn *ac = c->eng.aio;
+    if (ac->rd.busy) /* it will tell */
+        return;
+    ssize_t n = recv(c->fd, ac->buf, sizeof(ac->buf), MSG_DONTWAIT);
+    PLX__COUNT(l, calls_recv, 1);
+    if (n >= 0)
+        on_read(c, n);
+}
+
 static int adopt(struct plx_loop *l, const struct plx__socket *s, struct plx_conn **out)
 {
     struct aio_loop *a = l->state;
@@ -354,6 +373,12 @@ static int turn(struct plx_loop *l, int64_t timeout_ns)
 static int probe(const struct plx_model *m, struct plx_why *why)
 {
     (void)m;
+#if PLX_TSAN
+    plx__why(
+        why, "use a build without ThreadSanitizer",
+        "ThreadSanitizer does not know the threads that glibc's AIO starts, and crashes in them");
+    return -ENOSYS;
+#endif
     pthread_once(&once, init_aio);
     /* A real request: libc starts a helper thread for it. */
     int fds[2];
@@ -464,6 +489,7 @@ const struct plx__engine_ops plx__posix_aio_engine = {
     .listen = listen_on,
     .unlisten = unlisten,
     .adopt = adopt,
+    .glance = glance,
     .settle = settle,
     .watch = watch,
     .turn = turn,

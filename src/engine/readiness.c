@@ -220,6 +220,12 @@ static void settle(struct plx_loop *l, struct plx_conn *c)
     }
 }
 
+static void glance(struct plx_loop *l, struct plx_conn *c)
+{
+    c->eng.ready.may_read = 1;
+    read_some(l, c);
+}
+
 static int adopt(struct plx_loop *l, const struct plx__socket *s, struct plx_conn **out)
 {
     struct reactor *r = l->state;
@@ -249,7 +255,8 @@ static void on_conn(struct plx_loop *l, struct plx_conn *c, unsigned events)
         PLX__COUNT(l, calls_other, 2);
         if (err == EINPROGRESS)
             return;
-        c->eng.ready.may_write = 1;
+        /* The edge that tells of the connection may tell of its first bytes, or its end, too. */
+        c->eng.ready.may_write = c->eng.ready.may_read = c->eng.ready.more = 1;
         plx__conn_connected(c, err);
         settle(l, c);
         return;
@@ -491,6 +498,7 @@ const struct plx__engine_ops plx__readiness_engine = {
     .listen = listen_on,
     .unlisten = unlisten,
     .adopt = adopt,
+    .glance = glance,
     .settle = settle,
     .watch = watch,
     .turn = turn,

@@ -332,25 +332,35 @@ static void submit_send(struct plx_loop *l, struct plx_conn *c)
     plx__conn_stalled(c);
 }
 
+/* One plain receive, without waiting. False: there was nothing. */
+static bool receive_now(struct plx_loop *l, struct plx_conn *c)
+{
+    ssize_t n = recv(c->fd, l->inbuf, PLX__INBUF, MSG_DONTWAIT);
+    int err = n < 0 ? errno : 0;
+    PLX__COUNT(l, calls_recv, 1);
+    if (err == EAGAIN)
+        return false;
+    if (err != EINTR) {
+        plx__conn_received(c, l->inbuf, err ? -err : n);
+        send_now(l, c);
+        plx__conn_release(c);
+    }
+    return true;
+}
+
 /* A draining connection: what has arrived is taken without waiting, then it is quiet. */
 static void receive_rest(struct plx_loop *l, struct plx_conn *c)
 {
     while (plx__conn_want(c) & PLX__WANT_READ) {
-        ssize_t n = recv(c->fd, l->inbuf, PLX__INBUF, MSG_DONTWAIT);
-        int err = n < 0 ? errno : 0;
-        PLX__COUNT(l, calls_recv, 1);
-        if (err == EINTR)
-            continue;
-        if (err == EAGAIN) {
+        if (!receive_now(l, c))
             plx__conn_quiet(c);
-            return;
-        }
-        plx__conn_received(c, l->inbuf, err ? -err : n);
-        send_now(l, c);
-        plx__conn_release(c);
-        if (n <= 0)
-            return;
     }
+}
+
+static void glance(struct plx_loop *l, struct plx_conn *c)
+{
+    if (!c->eng.ring.receiving) /* else the order of the bytes would be lost */
+        (void)receive_now(l, c);
 }
 
 static void retire_when_done(struct plx_loop *l, struct plx_conn *c)
@@ -751,6 +761,7 @@ const struct plx__engine_ops plx__uring_engine = {
     .listen = listen_on,
     .unlisten = unlisten,
     .adopt = adopt,
+    .glance = glance,
     .settle = settle,
     .watch = watch,
     .turn = turn,

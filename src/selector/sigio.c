@@ -221,23 +221,32 @@ static void drain(struct sigio_state *s)
         thread_overflows += sig == SIGIO;
 }
 
-/* Called first by whatever needs signals: the selector may have been opened on another thread, or
- * have been used there. */
+static int need_signal(struct sigio_state *s)
+{
+    if (s->sig)
+        return 0;
+    int sig = choose_signal();
+    if (sig < 0)
+        return sig;
+    users[sig]++;
+    s->sig = sig;
+    sigemptyset(&s->set);
+    sigaddset(&s->set, sig);
+    sigaddset(&s->set, SIGIO);
+    return 0;
+}
+
+/* Called first by a wait: the selector may have been opened on another thread, or have been used
+ * there. Until the first wait its descriptors have no owner, so nobody gets a signal that he has
+ * not blocked. */
 static int enter(struct sigio_state *s)
 {
     uint64_t me = this_thread();
     if (s->thread == me)
         return 0;
-    if (!s->sig) {
-        int sig = choose_signal();
-        if (sig < 0)
-            return sig;
-        users[sig]++;
-        s->sig = sig;
-        sigemptyset(&s->set);
-        sigaddset(&s->set, sig);
-        sigaddset(&s->set, SIGIO);
-    }
+    int rc = need_signal(s);
+    if (rc < 0)
+        return rc;
     int err = pthread_sigmask(SIG_BLOCK, &s->set, NULL);
     if (err)
         return -err;
@@ -375,7 +384,7 @@ static int sigio_ctl(void *state, int fd, uint32_t tag, unsigned old, unsigned n
         disarm(s, fd);
         return 0;
     }
-    int rc = enter(s);
+    int rc = need_signal(s);
     if (rc < 0)
         return rc;
     void *table = s->table;
