@@ -322,12 +322,6 @@ int64_t plx__conn_judge(struct plx_conn *c)
     case PLX__FINISHING: idle = left(c, c->moved_ms, l->limits.idle_ns); break;
     case PLX__LINGERING: idle = left(c, c->moved_ms, l->limits.linger_ns); break;
     }
-    if (idle <= 0 && c->phase == PLX__OPEN && (plx__conn_want(c) & PLX__WANT_READ) &&
-        plx__socket_unread(c->fd) > 0) {
-        /* It is we who were asleep (SIGSTOP, a slow callback): the peer has said something. */
-        c->moved_ms = l->now_ms;
-        idle = l->limits.idle_ns;
-    }
     int64_t write = write_left(c);
     if (write <= 0) {
         PLX__COUNT(l, timeouts_write, 1);

@@ -8,9 +8,8 @@
  * Time limits of connections cost nothing per message: a connection notes when it last moved, and
  * a sweep over all of them runs when the earliest deadline known may have passed. Activity only
  * moves deadlines away, so a sweep is never late by more than its granularity, and never early.
- * A process that was stopped (SIGSTOP) must not close everybody when it continues: limits are
- * judged by the time before a wait, after that wait has reported all there was to read. Whatever
- * had arrived by then has been seen, wherever in the turn the process was stopped.
+ * They are judged only after a wait that was not interrupted and reported all there was to read,
+ * and the time in which the process was stopped does not count: see plx__loop_waited().
  */
 #include "core/core.h"
 
@@ -26,35 +25,31 @@ int64_t plx__clock(void)
     return (int64_t)ts.tv_sec * PLX_SECOND + ts.tv_nsec;
 }
 
-static void set_now(struct plx_loop *l, int64_t now)
-{
-    l->now = now;
-    l->now_ms = (uint32_t)((now - l->start) / PLX_MSEC);
-}
-
 void plx__loop_update(struct plx_loop *l)
 {
-    set_now(l, plx__clock());
+    l->now = plx__clock();
+    l->now_ms = (uint32_t)((l->now - l->start) / PLX_MSEC);
 }
 
 /*
- * After work that may have taken long. What moved in it carries the time of its beginning; if that
- * was a while ago (a slow callback, a SIGSTOP in the middle) the stamps are brought up to now.
+ * The clock of the time limits stands still while the process is away (SIGSTOP, a callback that
+ * takes its time, a suspended machine): input that came meanwhile could not be read, so it would
+ * be unjust to count that time as the peer's silence. A wait that took this much longer than it
+ * was asked to says that the process was away.
  */
-static void update_after_work(struct plx_loop *l)
+#define AWAY (50 * PLX_MSEC)
+
+void plx__loop_waited(struct plx_loop *l, int64_t timeout_ns)
 {
     int64_t before = l->now;
-    uint32_t before_ms = l->now_ms;
     plx__loop_update(l);
-    if (l->now - before < 20 * PLX_MSEC)
+    int64_t took = l->now - before;
+    if (timeout_ns < 0 || took <= timeout_ns + AWAY)
         return;
-    for (uint32_t i = 0; i < l->nslots; i++) {
-        struct plx_conn *c = l->slots[i].conn;
-        if (c && c->moved_ms == before_ms)
-            c->moved_ms = l->now_ms;
-        if (c && c->sent_ms == before_ms)
-            c->sent_ms = l->now_ms;
-    }
+    l->start += took;
+    if (l->sweep_at != INT64_MAX)
+        l->sweep_at += took;
+    plx__loop_update(l);
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -383,10 +378,9 @@ static int64_t granularity(const struct plx_limits *m)
     return shortest / 16 < 5 * PLX_MSEC ? 5 * PLX_MSEC : shortest / 16;
 }
 
-static void sweep(struct plx_loop *l, int64_t asked)
+static void sweep(struct plx_loop *l)
 {
     int64_t next = INT64_MAX;
-    set_now(l, asked);
     l->sweep_at = INT64_MAX;
     for (uint32_t i = 0; i < l->nslots; i++) {
         struct plx_conn *c = l->slots[i].conn;
@@ -396,11 +390,10 @@ static void sweep(struct plx_loop *l, int64_t asked)
         if (at < next)
             next = at;
     }
-    if (next != INT64_MAX) {
-        int64_t soonest = asked + granularity(&l->limits);
-        plx__loop_deadline(l, next > soonest ? next : soonest);
-    }
-    plx__loop_update(l);
+    if (next == INT64_MAX)
+        return;
+    int64_t soonest = l->now + granularity(&l->limits);
+    plx__loop_deadline(l, next > soonest ? next : soonest);
 }
 
 /* ---- turning --------------------------------------------------------------------------------- */
@@ -469,16 +462,15 @@ int plx_loop_turn(struct plx_loop *l, int64_t timeout_ns)
         return -EDEADLK; /* the loop of one connection turns by itself */
     if (atomic_load_explicit(&l->drain, memory_order_relaxed) && !l->draining)
         begin_drain(l);
-    update_after_work(l);
-    int64_t asked = l->now;
+    plx__loop_waited(l, 0);
     int n = l->engine->turn(l, patience(l, timeout_ns));
-    update_after_work(l);
+    plx__loop_waited(l, 0);
     if (n < 0 && n != -EINTR)
         return n;
     plx__signals_run(l);
     plx__loop_chores(l);
-    if (asked >= l->sweep_at && n >= 0 && !l->more)
-        sweep(l, asked);
+    if (l->now >= l->sweep_at && n >= 0 && !l->more)
+        sweep(l);
     settle_dirty(l);
     free_dead(l);
     report_quiet(l, n);

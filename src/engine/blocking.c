@@ -266,7 +266,7 @@ static int turn(struct plx_loop *l, int64_t timeout_ns)
                           .tv_nsec = (long)(timeout_ns % PLX_SECOND)};
     int ready = ppoll(sp->fds, (nfds_t)n, timeout_ns < 0 ? NULL : &ts, NULL);
     int err = errno;
-    plx__loop_update(l);
+    plx__loop_waited(l, timeout_ns);
     PLX__COUNT(l, calls_wait, 1);
     if (ready < 0)
         return err == EINTR ? -EINTR : 0;

@@ -99,25 +99,21 @@ static int set_timeout(struct plx_loop *l, int fd, int option, int64_t ns)
 
 static void send_all(struct plx_loop *l, struct plx__task *t, struct plx_conn *c)
 {
-    int again = 0; /* MSG_DONTWAIT for the look that follows a timeout, as in receive() */
     while (plx__conn_want(c) & PLX__WANT_WRITE) {
         struct iovec iov[IOV_MOST];
         struct msghdr msg = {.msg_iov = iov};
         msg.msg_iovlen = (size_t)plx__conn_outgoing(c, iov, IOV_MOST);
-        ssize_t n = sendmsg(c->fd, &msg, MSG_NOSIGNAL | again);
+        ssize_t n = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
         int err = n < 0 ? errno : 0;
         PLX__COUNT(l, calls_send, 1);
         if (err == EINTR)
             continue;
-        plx__loop_update(l);
+        plx__loop_waited(l, l->limits.write_ns > 0 ? l->limits.write_ns / 4 : PLX_FOREVER);
         if (err == EAGAIN || err == ENOBUFS) {
             PLX__COUNT(l, eagain, 1);
-            if (again) /* SO_SNDTIMEO: nothing was taken for so long */
-                (void)plx__conn_judge(c);
-            again ^= MSG_DONTWAIT;
+            (void)plx__conn_judge(c); /* SO_SNDTIMEO: nothing was taken for so long */
             continue;
         }
-        again = 0;
         plx__conn_sent(c, err ? cause(t, err) : n);
         /* A generator fills its queue again from on_drain. Between two rounds the peer's input,
          * its end above all, gets its turn. */
@@ -151,19 +147,18 @@ static void sleep_ns(int64_t ns)
     (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
 }
 
-static void receive(struct plx_loop *l, struct plx__task *t, struct plx_conn *c, bool wait)
+/* Waits at most `wait`, 0 = not at all. */
+static void receive(struct plx_loop *l, struct plx__task *t, struct plx_conn *c, int64_t wait)
 {
     ssize_t n = recv(c->fd, l->inbuf, PLX__INBUF, wait ? 0 : MSG_DONTWAIT);
     PLX__COUNT(l, calls_recv, 1);
     int err = n < 0 ? errno : 0;
-    plx__loop_update(l);
-    if (err == EINTR || err == EAGAIN) {
-        PLX__COUNT(l, eagain, err == EAGAIN);
-        /* A limit that ran out while the process was stopped is no silence of the peer: look once
-         * more before anything is judged. */
-        if (wait)
-            receive(l, t, c, false);
-        else if (err == EAGAIN)
+    plx__loop_waited(l, wait == INT64_MAX ? PLX_FOREVER : wait);
+    if (err == EINTR)
+        return;
+    if (err == EAGAIN) {
+        PLX__COUNT(l, eagain, 1);
+        if (!wait)
             plx__conn_quiet(c);
         return;
     }
@@ -230,7 +225,7 @@ static void serve(struct plx_loop *l, struct plx__task *t, struct plx_conn *c)
         if (want & PLX__WANT_WRITE) {
             send_all(l, t, c);
             if (plx__conn_want(c) & PLX__WANT_READ)
-                receive(l, t, c, false);
+                receive(l, t, c, 0);
             continue;
         }
         if (want & PLX__WANT_FIN) {
@@ -243,7 +238,7 @@ static void serve(struct plx_loop *l, struct plx__task *t, struct plx_conn *c)
             bool all = c->phase == PLX__OPEN && (c->flags & PLX__F_DRAINING);
             if (!all)
                 set_patience(l, c, wait, &rcv_timeout);
-            receive(l, t, c, !all);
+            receive(l, t, c, all ? 0 : rcv_timeout);
         } else {
             idle(l, wait);
         }

@@ -39,8 +39,6 @@
 #define ACCEPT_BUDGET    64
 /* How often a draining connection is looked at. */
 #define DRAIN_STEP (5 * PLX_MSEC)
-/* A wait that was longer than asked by this much: the process was stopped (SIGSTOP). */
-#define OVERSLEPT (50 * PLX_MSEC)
 
 struct op {
     struct aiocb cb;
@@ -151,14 +149,12 @@ static void retire(struct plx_conn *c)
     plx__conn_retire(c);
 }
 
-/* A read in progress cannot be asked whether there is nothing more. But if none came back since the
- * last look, and the socket holds nothing, then so it is. */
+/* A read in progress cannot be asked whether there is nothing more; the socket can. */
 static void look_if_quiet(void *arg)
 {
     struct plx_conn *c = arg;
     struct aio_conn *ac = c->eng.aio;
-    bool quiet = !ac->moved && ac->rd.busy && !plx__socket_unread(c->fd);
-    ac->moved = false;
+    bool quiet = ac->rd.busy && aio_error(&ac->rd.cb) == EINPROGRESS && !plx__socket_unread(c->fd);
     if (quiet)
         plx__conn_quiet(c);
     if (c->phase != PLX__OPEN) {
@@ -173,7 +169,6 @@ static void settle(struct plx_loop *l, struct plx_conn *c)
     struct aio_loop *a = l->state;
     struct aio_conn *ac = c->eng.aio;
     if ((c->flags & PLX__F_DRAINING) && c->phase == PLX__OPEN && !ac->look) {
-        ac->moved = false;
         if (plx_timer_start(l, DRAIN_STEP, DRAIN_STEP, look_if_quiet, c, &ac->look) < 0)
             plx__conn_fail(c, -ENOMEM);
     }
@@ -203,7 +198,6 @@ static void settle(struct plx_loop *l, struct plx_conn *c)
 static void on_read(struct plx_conn *c, ssize_t n)
 {
     struct aio_conn *ac = c->eng.aio;
-    ac->moved = true;
     plx__conn_received(c, ac->buf, n);
     plx__conn_release(c); /* copies what is to be sent: the buffer is needed for the next read */
 }
@@ -336,18 +330,12 @@ static int turn(struct plx_loop *l, int64_t timeout_ns)
         timeout_ns = 100 * PLX_MSEC;
     struct timespec ts = {.tv_sec = (time_t)(timeout_ns / PLX_SECOND),
                           .tv_nsec = (long)(timeout_ns % PLX_SECOND)};
-    int64_t before = plx__clock();
     int rc = aio_suspend(a->list, (int)a->n, timeout_ns < 0 ? NULL : &ts);
     int err = rc < 0 ? errno : 0;
     PLX__COUNT(l, calls_wait, 1);
-    plx__loop_update(l);
-    /* The helpers were stopped too: let them tell what came in before silence is judged. */
-    if (timeout_ns >= 0 && l->now - before > timeout_ns + OVERSLEPT) {
-        ts = (struct timespec){.tv_nsec = OVERSLEPT};
-        (void)aio_suspend(a->list, (int)a->n, &ts);
-    } else if (err == EINTR) {
+    plx__loop_waited(l, timeout_ns);
+    if (err == EINTR)
         return -EINTR;
-    }
     if (a->retry)
         retry(l);
     int handled = 0;

@@ -390,11 +390,11 @@ static int turn(struct plx_loop *l, int64_t timeout_ns)
     if (r->run || r->hot)
         timeout_ns = 0;
     if ((r->caps & PLX_SEL_SPINS) && l->poll_pause_ns && !r->progress && timeout_ns != 0)
-        pause_pass(l, timeout_ns);
+        pause_pass(l, timeout_ns); /* within the time that the turn may take */
     r->progress = false;
     int n = plx_selector_select(r->sel, r->ready, BATCH, timeout_ns);
     count_calls(l);
-    plx__loop_update(l);
+    plx__loop_waited(l, timeout_ns);
     l->more = n == BATCH && !(r->caps & PLX_SEL_SPINS);
     if (n < 0)
         return n == -EBADF || n == -ENOMEM ? 0 : n;

@@ -351,7 +351,7 @@ static bool receive_now(struct plx_loop *l, struct plx_conn *c)
 /* A draining connection: what has arrived is taken without waiting, then it is quiet. */
 static void receive_rest(struct plx_loop *l, struct plx_conn *c)
 {
-    while (plx__conn_want(c) & PLX__WANT_READ) {
+    while (c->phase == PLX__OPEN && (plx__conn_want(c) & PLX__WANT_READ)) {
         if (!receive_now(l, c))
             plx__conn_quiet(c);
     }
@@ -647,7 +647,7 @@ static int turn(struct plx_loop *l, int64_t timeout_ns)
         r->disabled = false;
     }
     int rc = enter(l, timeout_ns);
-    plx__loop_update(l);
+    plx__loop_waited(l, timeout_ns);
     /* EAGAIN and EBUSY ask to reap first; ETIME is the timeout. EBADR (a completion was dropped
      * for want of memory) cannot be mended: the loop fails. */
     if (rc < 0 && rc != -ETIME && rc != -EINTR && rc != -EAGAIN && rc != -EBUSY)

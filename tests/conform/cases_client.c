@@ -182,6 +182,53 @@ static void connect_cancelled(struct test *t)
     end_child(t, peer);
 }
 
+/* ---- SIGPIPE ---- */
+
+static int talk(struct plx_conn *c)
+{
+    static const unsigned char piece[1 << 20];
+    return plx_send(c, piece, sizeof(piece)) < 0 ? -EIO : 0;
+}
+
+static void ignore_eof(struct plx_conn *c)
+{
+    (void)c; /* the peer said all it had to say; we have not */
+}
+
+static const struct plx_handler talker = {
+    .name = "talker", .on_open = talk, .on_eof = ignore_eof, .on_close = client_close};
+
+static void no_sigpipe_child(struct test *t)
+{
+    struct plx_loop *loop = client_loop(t, NULL);
+    for (int i = 1; i <= 5; i++) {
+        EXPECT(t, "plx_connect()", 0, plx_connect(loop, &target, &talker, NULL, NULL));
+        turn_until(t, loop, 3, i);
+        REQUIRE(t, shared->value[2] == -EPIPE || shared->value[2] == -ECONNRESET,
+                "on_close: expected EPIPE or ECONNRESET, got %s",
+                plx_error_name((int)shared->value[2]));
+    }
+    plx_loop_close(loop);
+}
+
+/* A peer that half-closes, does not read, and then resets: the reset finds the connection in
+ * CLOSE_WAIT, where Linux makes EPIPE of it, and a signal unless MSG_NOSIGNAL asks for none. A
+ * server's threads have every signal blocked; the program's own thread, here, has not. */
+static void connect_no_sigpipe(struct test *t)
+{
+    int listener = listen_on_loopback(t, &target, 8);
+    pid_t peer = fork_child(t);
+    while (peer == 0) {
+        int fd = accept(listener, NULL, NULL);
+        shutdown(fd, SHUT_WR);
+        nap(MS(30));
+        reset(fd);
+    }
+    close(listener);
+    in_child(t, no_sigpipe_child);
+    end_child(t, peer);
+}
+
 static void connect_refused_child(struct test *t)
 {
     struct client k = {.size = 100};
@@ -398,6 +445,7 @@ const struct case_row cases_client[] = {
     {.name = "connect_cancelled",
      .run = connect_cancelled,
      .needs = PLX_CAP_CONNECT | PLX_CAP_CONCURRENT}, /* else a turn is all of the connection */
+    {.name = "connect_no_sigpipe", .run = connect_no_sigpipe, .needs = PLX_CAP_CONNECT},
     {.name = "pool", .run = pool, .needs = PLX_CAP_CONNECT | PLX_CAP_POST},
     {.name = "pool_fails", .run = pool_fails, .needs = PLX_CAP_CONNECT | PLX_CAP_POST},
     {0},
