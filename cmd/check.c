@@ -42,7 +42,7 @@ static void catch_signals(void)
     }
 }
 
-/* ---- what is sent ---------------------------------------------------------------------------- */
+/* ---- what is sent ---- */
 
 static unsigned char *random_bytes(size_t size)
 {
@@ -98,7 +98,7 @@ static unsigned char *load_data(struct check_plan *plan)
     return random_bytes(plan->size);
 }
 
-/* ---- which models ---------------------------------------------------------------------------- */
+/* ---- which models ---- */
 
 /* One name out of --models. 0, or the exit status. */
 static int add_named(const char *name, const struct plx_model **models, size_t *n)
@@ -141,7 +141,7 @@ static int choose_models(const char *list, const struct plx_model **models, size
     return status;
 }
 
-/* ---- the check ------------------------------------------------------------------------------- */
+/* ---- the check ---- */
 
 /* A descriptor per connection is needed here, and up to two in a server; the child inherits the
  * limit. 0, or the exit status. */
@@ -235,7 +235,7 @@ static int run(const void *arg, const struct opt_list *args)
     return status;
 }
 
-/* ---- the command ----------------------------------------------------------------------------- */
+/* ---- the command ---- */
 
 static const struct opt options[] = {
     {.name = "connections",

@@ -39,7 +39,7 @@ static void server_failed(struct turn *t, const char *what)
     failed(t->outcome, what, proc_complaint(&t->server, line, sizeof(line)));
 }
 
-/* ---- the server ------------------------------------------------------------------------------ */
+/* ---- the server ---- */
 
 static int start_server(struct turn *t)
 {
@@ -134,7 +134,7 @@ static void end_server(struct turn *t)
     }
 }
 
-/* ---- the load -------------------------------------------------------------------------------- */
+/* ---- the load ---- */
 
 static void tick(void *arg, uint64_t verified)
 {

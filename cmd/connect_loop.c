@@ -52,7 +52,7 @@ static void end(struct client *c, int status)
     c->status = status;
 }
 
-/* ---- standard input -------------------------------------------------------------------------- */
+/* ---- standard input ---- */
 
 static void end_input(struct client *c)
 {
@@ -107,7 +107,7 @@ static void steer_input(struct client *c)
     c->watching = wanted;
 }
 
-/* ---- the connection -------------------------------------------------------------------------- */
+/* ---- the connection ---- */
 
 static int on_open(struct plx_conn *conn)
 {
@@ -201,7 +201,7 @@ static void try_next(struct client *c, int err)
     end(c, connect_refused(c->job, err));
 }
 
-/* ---- the loop -------------------------------------------------------------------------------- */
+/* ---- the loop ---- */
 
 /* How long the next turn may wait. */
 static int64_t patience(struct client *c)

@@ -40,7 +40,7 @@ static int64_t now_ns(void)
     return (int64_t)t.tv_sec * PLX_SECOND + t.tv_nsec;
 }
 
-/* ---- connecting ------------------------------------------------------------------------------ */
+/* ---- connecting ---- */
 
 /* connect(2) with a time limit: begun without blocking, waited for, made blocking again. */
 static int connect_one(const struct plx_addr *to, int64_t limit)
@@ -81,7 +81,7 @@ static int connect_any(const struct connect_job *job)
     return rc;
 }
 
-/* ---- the second thread: receive and print ---------------------------------------------------- */
+/* ---- the second thread: receive and print ---- */
 
 /* Whether the input is at its end or reaches it within the grace. */
 static bool input_over(struct client *c)
@@ -145,7 +145,7 @@ static void *second_thread(void *arg)
     return NULL;
 }
 
-/* ---- the first thread: read and send --------------------------------------------------------- */
+/* ---- the first thread: read and send ---- */
 
 static int send_all(int fd, const char *p, size_t n)
 {

@@ -121,7 +121,8 @@ void plx_selector_count(const struct plx_selector *, struct plx_selector_calls *
 /* Writes the names of all backends, NULL-terminated, best first. Static storage. Any thread. */
 const char *const *plx_selector_names(void);
 
-/* ---- writing a backend ------------------------------------------------------------------------
+/*
+ * ---- writing a backend ----
  *
  * A backend is four functions over `state_size` bytes that the front allocates (zeroed). They begin
  * with a struct plx_selector_calls, in which the backend counts its system calls. The front keeps

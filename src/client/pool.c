@@ -139,8 +139,7 @@ static void begin_needed(struct plx_pool *p)
     }
 }
 
-/* ---- the handler of pooled connections
- * ------------------------------------------------------------ */
+/* ---- the handler of pooled connections ---- */
 
 static int on_open(struct plx_conn *c)
 {
@@ -196,8 +195,7 @@ static void close_old(void *arg)
         plx_finish(k->conn);
 }
 
-/* ---- the interface
- * -------------------------------------------------------------------------------- */
+/* ---- the interface ---- */
 
 int plx_pool_open(struct plx_loop *l, const struct plx_pool_config *cfg, struct plx_pool **out)
 {

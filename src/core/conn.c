@@ -33,7 +33,7 @@ static void set_phase(struct plx_conn *c, enum plx__phase phase)
     c->moved_ms = c->loop->now_ms;
 }
 
-/* ---- making ---------------------------------------------------------------------------------- */
+/* ---- making ---- */
 
 static bool grow_slots(struct plx_loop *l)
 {
@@ -99,7 +99,7 @@ struct plx_conn *plx__conn_new(struct plx_loop *l, const struct plx__socket *s)
     return c;
 }
 
-/* ---- ending ---------------------------------------------------------------------------------- */
+/* ---- ending ---- */
 
 static void count_end(struct plx_conn *c, int err)
 {
@@ -214,7 +214,7 @@ void plx__conn_dirty(struct plx_conn *c)
     c->loop->dirty = c;
 }
 
-/* ---- wants ----------------------------------------------------------------------------------- */
+/* ---- wants ---- */
 
 unsigned plx__conn_want(const struct plx_conn *c)
 {
@@ -275,7 +275,7 @@ void plx__conn_connected(struct plx_conn *c, int so_error)
     plx__conn_opened(c);
 }
 
-/* ---- time limits ----------------------------------------------------------------------------- */
+/* ---- time limits ---- */
 
 /* Nanoseconds left of `limit` since `then`; a limit that is off never ends. Rounded up by the
  * clock's millisecond, so that no limit is early. */
@@ -339,8 +339,7 @@ int64_t plx__conn_judge(struct plx_conn *c)
     return INT64_MAX;
 }
 
-/* ---- what a handler may ask --------------------------------------------------------------------
- */
+/* ---- what a handler may ask ---- */
 
 void *plx_conn_state(struct plx_conn *c)
 {

@@ -23,7 +23,7 @@ struct plx__source {
     uint8_t kind;
 };
 
-/* ---- output chunks (outq.c) ------------------------------------------------------------------ */
+/* ---- output chunks (outq.c) ---- */
 
 struct plx__chunk {
     struct plx__chunk *next;
@@ -52,7 +52,7 @@ int plx__outq_iov(const struct plx__outq *, struct iovec *, int cap);
 size_t plx__outq_drop(struct plx__outq *, struct plx__chunks *, size_t n);
 void plx__outq_free(struct plx__outq *, struct plx__chunks *);
 
-/* ---- a connection ---------------------------------------------------------------------------- */
+/* ---- a connection ---- */
 
 /* A peer address without the padding of sockaddr_storage: a connection should stay small. */
 struct plx__peer {
@@ -186,7 +186,7 @@ void plx__conn_fail(struct plx_conn *, int err);
 void plx__conn_retire(struct plx_conn *);
 void plx__conn_dirty(struct plx_conn *);
 
-/* ---- what the workers of one server share (group.c) ------------------------------------------ */
+/* ---- what the workers of one server share (group.c) ---- */
 
 struct plx__listen_socket {
     int fd;
@@ -210,7 +210,7 @@ void plx__group_fini(struct plx__group *);
 int plx__group_enter(struct plx__group *, const struct plx__peer *);
 void plx__group_leave(struct plx__group *, const struct plx__peer *);
 
-/* ---- listeners (listener.c) ------------------------------------------------------------------ */
+/* ---- listeners (listener.c) ---- */
 
 struct plx__listener {
     struct plx__source source;
@@ -241,8 +241,7 @@ int plx__listener_add(struct plx_loop *, struct plx__listen_socket *, const stru
                       bool exclusive);
 void plx__listeners_close(struct plx_loop *);
 
-/* ---- sockets: the only descriptors that the core itself touches (socket.c) --------------------
- */
+/* ---- sockets: the only descriptors that the core itself touches (socket.c) ---- */
 
 /* A listening socket. -errno with `why`. */
 int plx__socket_listen(const struct plx_addr *, bool reuseport, int backlog, bool blocking,
@@ -275,7 +274,7 @@ void plx__wake_signal(struct plx__wake *); /* any thread, async-signal-safe */
 void plx__wake_clear(struct plx__wake *);  /* after the reader was found ready */
 void plx__wake_close(struct plx__wake *);
 
-/* ---- loops ----------------------------------------------------------------------------------- */
+/* ---- loops ---- */
 
 struct plx__slot {
     struct plx_conn *conn;
@@ -418,7 +417,7 @@ int plx__thread_start(pthread_t *, size_t stack, const char *name, void *(*fn)(v
 void plx__why(struct plx_why *, const char *remedy, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* ---- engines and models ---------------------------------------------------------------------- */
+/* ---- engines and models ---- */
 
 /* POLITELY: connections are drained. AT_ONCE: they end. RETURN: only the loop's own thread is to
  * come back from where it sits, whatever that costs. */

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- input ----------------------------------------------------------------------------------- */
+/* ---- input ---- */
 
 static bool takes_input(const struct plx_conn *c)
 {
@@ -180,7 +180,7 @@ void plx_resume(struct plx_conn *c)
     plx__conn_dirty(c); /* also from a callback: the held input must come to it later */
 }
 
-/* ---- output ---------------------------------------------------------------------------------- */
+/* ---- output ---- */
 
 static bool borrows(const struct plx_conn *c)
 {

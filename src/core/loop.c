@@ -52,7 +52,7 @@ void plx__loop_waited(struct plx_loop *l, int64_t timeout_ns)
     plx__loop_update(l);
 }
 
-/* ---- opening --------------------------------------------------------------------------------- */
+/* ---- opening ---- */
 
 static int64_t time_or(int64_t value, int64_t standard)
 {
@@ -204,7 +204,7 @@ int plx__loop_open_child(struct plx_loop *parent, struct plx__counters *counters
     return 0;
 }
 
-/* ---- ending ---------------------------------------------------------------------------------- */
+/* ---- ending ---- */
 
 static void free_dead(struct plx_loop *l)
 {
@@ -297,7 +297,7 @@ void plx_loop_close(struct plx_loop *l)
     destroy(l);
 }
 
-/* ---- posted work ----------------------------------------------------------------------------- */
+/* ---- posted work ---- */
 
 static int post(struct plx_loop *l, struct plx__post what)
 {
@@ -357,8 +357,7 @@ static void run_posted(struct plx_loop *l)
     }
 }
 
-/* ---- time limits ------------------------------------------------------------------------------
- */
+/* ---- time limits ---- */
 
 void plx__loop_deadline(struct plx_loop *l, int64_t at)
 {
@@ -396,7 +395,7 @@ static void sweep(struct plx_loop *l)
     plx__loop_deadline(l, next > soonest ? next : soonest);
 }
 
-/* ---- turning --------------------------------------------------------------------------------- */
+/* ---- turning ---- */
 
 static void begin_drain(struct plx_loop *l)
 {
@@ -519,8 +518,7 @@ const struct plx_model *plx_loop_model(const struct plx_loop *l)
     return &l->row->pub;
 }
 
-/* ---- watched descriptors -----------------------------------------------------------------------
- */
+/* ---- watched descriptors ---- */
 
 int plx_watch_start(struct plx_loop *l, int fd, unsigned events, void (*fn)(int, unsigned, void *),
                     void *arg, struct plx_watch **out)

@@ -20,8 +20,7 @@
 
 #define ACCEPT_BUDGET 64
 
-/* ---- in place
- * -------------------------------------------------------------------------------------- */
+/* ---- in place ---- */
 
 static int spread_here(struct plx_loop *l, const struct plx__socket *s)
 {
@@ -55,8 +54,7 @@ static int serve_waiting(struct plx_loop *l)
     return served;
 }
 
-/* ---- the contract
- * ----------------------------------------------------------------------------------- */
+/* ---- the contract ---- */
 
 static int adopt(struct plx_loop *l, const struct plx__socket *s, struct plx_conn **out)
 {
@@ -173,8 +171,7 @@ static void close_spread(struct plx_loop *l)
     plx__interrupt_release();
 }
 
-/* ---- the accepting loop's wait
- * ----------------------------------------------------------------------- */
+/* ---- the accepting loop's wait ---- */
 
 static int add_fd(struct plx__spreader *sp, size_t i, int fd, short events, void *who)
 {

@@ -22,8 +22,7 @@
 /* How long a child that is to end at once may still be in its handler. */
 #define CHILD_GRACE PLX_SECOND
 
-/* ---- process per connection
- * ----------------------------------------------------------------------- */
+/* ---- process per connection ---- */
 
 static struct plx__task *child_task;
 

@@ -13,8 +13,7 @@
  * handler. Only touched pages cost memory. */
 #define STACK (256u * 1024u)
 
-/* ---- workers: bookkeeping ----------------------------------------------------------------------
- */
+/* ---- workers: bookkeeping ---- */
 
 struct plx__worker *plx__worker_new(struct plx_loop *l, const struct plx__socket *s)
 {
@@ -62,8 +61,7 @@ void plx__worker_bury(struct plx__spreader *sp, struct plx__worker *w)
                                   memory_order_relaxed);
 }
 
-/* ---- thread per connection ----------------------------------------------------------------------
- */
+/* ---- thread per connection ---- */
 
 static void serve_on_own_loop(struct plx__worker *w)
 {
@@ -133,8 +131,7 @@ void plx__reap_threads(struct plx_loop *l)
     }
 }
 
-/* ---- pool of threads
- * ----------------------------------------------------------------------------- */
+/* ---- pool of threads ---- */
 
 static void *pool_main(void *arg)
 {

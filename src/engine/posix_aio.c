@@ -77,8 +77,7 @@ static void init_aio(void)
     aio_init(&init);
 }
 
-/* ---- requests
- * -------------------------------------------------------------------------------------- */
+/* ---- requests ---- */
 
 static int reserve(struct aio_loop *a)
 {
@@ -129,8 +128,7 @@ static void forget(struct aio_loop *a, struct op *op)
     op->busy = false;
 }
 
-/* ---- a connection
- * ---------------------------------------------------------------------------------- */
+/* ---- a connection ---- */
 
 static void retire(struct plx_conn *c)
 {
@@ -247,8 +245,7 @@ static int adopt(struct plx_loop *l, const struct plx__socket *s, struct plx_con
     return 0;
 }
 
-/* ---- events
- * ----------------------------------------------------------------------------------------- */
+/* ---- events ---- */
 
 static void on_connecting(struct plx_loop *l, struct plx_conn *c)
 {
@@ -355,8 +352,7 @@ static int turn(struct plx_loop *l, int64_t timeout_ns)
     return handled;
 }
 
-/* ---- the contract
- * ------------------------------------------------------------------------------------- */
+/* ---- the contract ---- */
 
 static int probe(const struct plx_model *m, struct plx_why *why)
 {

@@ -49,8 +49,7 @@ static bool edge(const struct reactor *r)
     return r->caps & PLX_SEL_EDGE;
 }
 
-/* ---- reading and writing -----------------------------------------------------------------------
- */
+/* ---- reading and writing ---- */
 
 static void run_later(struct reactor *r, struct plx_conn *c)
 {
@@ -145,8 +144,7 @@ static void read_some(struct plx_loop *l, struct plx_conn *c)
     }
 }
 
-/* ---- interest ---------------------------------------------------------------------------------
- */
+/* ---- interest ---- */
 
 static void retire(struct plx_loop *l, struct plx_conn *c)
 {
@@ -243,8 +241,7 @@ static int adopt(struct plx_loop *l, const struct plx__socket *s, struct plx_con
     return 0;
 }
 
-/* ---- events -----------------------------------------------------------------------------------
- */
+/* ---- events ---- */
 
 static void on_conn(struct plx_loop *l, struct plx_conn *c, unsigned events)
 {
@@ -410,8 +407,7 @@ static int turn(struct plx_loop *l, int64_t timeout_ns)
     return (r->caps & PLX_SEL_SPINS) ? r->progress : n;
 }
 
-/* ---- the rest of the contract
- * -------------------------------------------------------------------- */
+/* ---- the rest of the contract ---- */
 
 static int probe(const struct plx_model *m, struct plx_why *why)
 {

@@ -14,8 +14,8 @@
  * when they are back. Pausing cancels it and absorbs what had landed. A connection is retired only
  * when every completion is back.
  *
- * Features are found by trying, never by version: setup flags are dropped one set after the other
- * when the kernel refuses them, incremental buffers and multishot receive likewise.
+ * Multishot receive is tried, and dropped when the kernel refuses it; so are the features that
+ * uring_setup.c asks for.
  *
  * Sources: io_uring_setup(2), io_uring_enter(2), io_uring_multishot(7), io_uring_cancelation(7),
  * io_uring_provided_buffers(7).
@@ -26,29 +26,18 @@
 
 #if PLX_HAVE_LIBURING
 
+#include "engine/uring.h"
+
 #include <fcntl.h>
-#include <liburing.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Flags that liburing 2.3's headers may lack; where the kernel lacks them it refuses them. */
-#define PBUF_RING_INC  2u        /* IOU_PBUF_RING_INC, Linux 6.12 */
-#define CQE_F_BUF_MORE (1u << 4) /* IORING_CQE_F_BUF_MORE */
-
-#define SQ_ENTRIES 256u
-#define CQ_ENTRIES 4096u
-/* Few and large when the kernel fills a buffer bit by bit, so that they stay in the cache; more
- * and smaller when each completion takes a whole one. 1 MiB either way. */
-#define BUFS_INC   16u
-#define BUFS_PLAIN 64u
-#define BUFS_BYTES (1u << 20)
-#define BATCH      1024 /* completions per turn */
-#define IOV_MOST   16
-#define GROUP      0
+/* IORING_CQE_F_BUF_MORE (Linux 6.12), which liburing 2.3's headers lack: the buffer goes on. */
+#define CQE_F_BUF_MORE (1u << 4)
+#define BATCH          1024 /* completions per turn */
+#define IOV_MOST       16
 
 enum kind { OP_RECV = 1, OP_SEND, OP_CONNECT, OP_CANCEL, OP_ACCEPT, OP_WATCH, OP_WAKE };
 
@@ -57,19 +46,6 @@ enum kind { OP_RECV = 1, OP_SEND, OP_CONNECT, OP_CANCEL, OP_ACCEPT, OP_WATCH, OP
 struct target {
     void *owner; /* listener or watch; NULL when it is gone */
     struct target *prev, *next;
-};
-
-struct proactor {
-    struct io_uring ring;
-    bool disabled;  /* not yet enabled by the thread that runs it */
-    bool multishot; /* multishot receive works */
-    bool incremental;
-    struct io_uring_buf_ring *bufs;
-    unsigned nbufs, buf_size;
-    unsigned char *memory;
-    uint32_t filled[BUFS_PLAIN]; /* incremental: how far the kernel has filled each */
-    struct plx__wake wake;
-    struct target *targets;
 };
 
 static uint64_t conn_data(enum kind kind, const struct plx_conn *c)
@@ -84,7 +60,7 @@ static uint64_t target_data(enum kind kind, const struct target *t)
 
 static struct io_uring_sqe *get_sqe(struct plx_loop *l)
 {
-    struct proactor *r = l->state;
+    struct plx__ring *r = l->state;
     struct io_uring_sqe *sqe = io_uring_get_sqe(&r->ring);
     while (!sqe) { /* full: hand over what is there */
         (void)io_uring_submit(&r->ring);
@@ -101,183 +77,28 @@ static void cancel(struct plx_loop *l, uint64_t data)
     sqe->user_data = (uint64_t)OP_CANCEL << 56;
 }
 
-/* ---- provided buffers
- * ---------------------------------------------------------------------------- */
-
-static void give_buffer(struct proactor *r, unsigned id)
-{
-    r->filled[id] = 0;
-    io_uring_buf_ring_add(r->bufs, r->memory + (size_t)id * r->buf_size, r->buf_size,
-                          (unsigned short)id, io_uring_buf_ring_mask(r->nbufs), 0);
-    io_uring_buf_ring_advance(r->bufs, 1);
-}
-
-static int register_buffers(struct proactor *r, unsigned n, bool incremental)
-{
-    struct io_uring_buf_reg reg = {
-        .ring_addr = (uint64_t)(uintptr_t)r->bufs, .ring_entries = n, .bgid = GROUP};
-    if (incremental) { /* the field `flags`, which liburing 2.3 still calls `pad` */
-        uint16_t flags = PBUF_RING_INC;
-        memcpy((char *)&reg + offsetof(struct io_uring_buf_reg, bgid) + sizeof(reg.bgid), &flags,
-               sizeof(flags));
-    }
-    return io_uring_register_buf_ring(&r->ring, &reg, 0);
-}
-
-static int make_buffers(struct proactor *r)
-{
-    void *bufs = NULL, *memory = NULL;
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    if (posix_memalign(&bufs, page, BUFS_PLAIN * sizeof(struct io_uring_buf)) != 0 ||
-        posix_memalign(&memory, page, BUFS_BYTES) != 0) {
-        free(bufs);
-        return -ENOMEM;
-    }
-    r->bufs = bufs;
-    r->memory = memory;
-    r->incremental = true;
-    r->nbufs = BUFS_INC;
-    int rc = register_buffers(r, r->nbufs, true);
-    if (rc == -EINVAL) {
-        r->incremental = false;
-        r->nbufs = BUFS_PLAIN;
-        rc = register_buffers(r, r->nbufs, false);
-    }
-    r->buf_size = BUFS_BYTES / r->nbufs;
-    if (rc < 0)
-        return rc;
-    io_uring_buf_ring_init(r->bufs);
-    for (unsigned i = 0; i < r->nbufs; i++)
-        give_buffer(r, i);
-    return 0;
-}
-
-/* ---- setting up
- * ------------------------------------------------------------------------------------ */
-
-static int set_up_ring(struct proactor *r)
-{
-    /* Best first. Without DEFER_TASKRUN completions interrupt the process, which costs more than
-     * epoll does; the ring still works. */
-    static const unsigned flags[] = {
-        IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_R_DISABLED |
-            IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE,
-        IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE,
-        IORING_SETUP_CQSIZE,
-    };
-    int rc = -EINVAL;
-    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]) && rc == -EINVAL; i++) {
-        unsigned sq = SQ_ENTRIES, cq = CQ_ENTRIES;
-        do { /* kernels before 5.12 charge the rings to RLIMIT_MEMLOCK: a smaller one may fit */
-            struct io_uring_params p = {.flags = flags[i], .cq_entries = cq};
-            rc = io_uring_queue_init_params(sq, &r->ring, &p);
-            sq /= 2;
-            cq /= 2;
-        } while (rc == -ENOMEM && sq >= 8);
-        r->disabled = rc == 0 && (flags[i] & IORING_SETUP_R_DISABLED);
-    }
-    return rc;
-}
-
-/* io_uring_disabled says who may: 0 all, 1 a group, 2 nobody. -1 where there is no such switch. */
-static int disabled_by_sysctl(void)
-{
-    int v = -1;
-    FILE *f = fopen("/proc/sys/kernel/io_uring_disabled", "re");
-    if (f) {
-        if (fscanf(f, "%d", &v) != 1)
-            v = -1;
-        fclose(f);
-    }
-    return v;
-}
-
-static void explain_setup(int rc, struct plx_why *why)
-{
-    int v = disabled_by_sysctl();
-    if (rc == -EPERM && v > 0)
-        plx__why(why, "sysctl kernel.io_uring_disabled=0",
-                 "io_uring_setup: forbidden by kernel.io_uring_disabled=%d", v);
-    else if (rc == -EPERM || rc == -EACCES)
-        plx__why(why, "allow io_uring_setup, io_uring_enter, io_uring_register in its profile",
-                 "io_uring_setup: forbidden, probably by a seccomp filter (containers have one)");
-    else if (rc == -ENOSYS)
-        plx__why(why, "use a kernel with CONFIG_IO_URING, and no seccomp filter that hides it",
-                 "io_uring_setup: this kernel does not offer it");
-    else if (rc == -ENOMEM)
-        plx__why(why, "raise the limit on locked memory: ulimit -l",
-                 "io_uring_setup: not enough (locked) memory");
-    else if (rc == -EMFILE || rc == -ENFILE)
-        plx__why(why, "raise the limit on open files: ulimit -n", "io_uring_setup: %s",
-                 plx_error_text(rc));
-    else
-        plx__why(why, "", "io_uring_setup: %s", plx_error_text(rc));
-}
-
-static bool has_operations(struct io_uring *ring)
-{
-    static const int needed[] = {IORING_OP_ACCEPT, IORING_OP_RECV, IORING_OP_SEND,
-                                 IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL};
-    struct io_uring_probe *p = io_uring_get_probe_ring(ring);
-    bool ok = p != NULL;
-    for (size_t i = 0; ok && i < sizeof(needed) / sizeof(needed[0]); i++)
-        ok = io_uring_opcode_supported(p, needed[i]);
-    io_uring_free_probe(p);
-    return ok;
-}
-
-static void tear_down(struct proactor *r)
-{
-    io_uring_queue_exit(&r->ring);
-    free(r->bufs);
-    free(r->memory);
-}
-
-static int set_up(struct proactor *r, struct plx_why *why)
-{
-    int rc = set_up_ring(r);
-    if (rc < 0) {
-        explain_setup(rc, why);
-        return rc;
-    }
-    if (!has_operations(&r->ring)) {
-        plx__why(why, "use Linux 5.19 or later", "io_uring here lacks an operation on sockets");
-        rc = -ENOSYS;
-    } else {
-        rc = make_buffers(r);
-        if (rc < 0)
-            plx__why(why, rc == -EINVAL ? "use Linux 5.19 or later" : "raise ulimit -l",
-                     "io_uring: a ring of provided buffers: %s", plx_error_text(rc));
-    }
-    if (rc < 0)
-        tear_down(r);
-    r->multishot = true;
-    return rc;
-}
-
 static int probe(const struct plx_model *m, struct plx_why *why)
 {
     (void)m;
-    struct proactor r = {0};
-    int rc = set_up(&r, why);
+    struct plx__ring r = {0};
+    int rc = plx__ring_open(&r, why);
     if (rc == 0)
-        tear_down(&r);
+        plx__ring_close(&r);
     return rc;
 }
 
-/* ---- a connection
- * -------------------------------------------------------------------------------- */
+/* ---- a connection ---- */
 
 static void arm_receive(struct plx_loop *l, struct plx_conn *c)
 {
-    struct proactor *r = l->state;
+    struct plx__ring *r = l->state;
     struct io_uring_sqe *sqe = get_sqe(l);
     if (r->multishot)
         io_uring_prep_recv_multishot(sqe, c->fd, NULL, 0, 0);
     else
         io_uring_prep_recv(sqe, c->fd, NULL, 0, 0);
     sqe->flags |= IOSQE_BUFFER_SELECT;
-    sqe->buf_group = GROUP;
+    sqe->buf_group = PLX__RING_GROUP;
     sqe->user_data = conn_data(OP_RECV, c);
     c->eng.ring.receiving = 1;
 }
@@ -423,12 +244,11 @@ static int adopt(struct plx_loop *l, const struct plx__socket *s, struct plx_con
     return 0;
 }
 
-/* ---- completions
- * ---------------------------------------------------------------------------------- */
+/* ---- completions ---- */
 
 static void take_data(struct plx_loop *l, struct plx_conn *c, const struct io_uring_cqe *cqe)
 {
-    struct proactor *r = l->state;
+    struct plx__ring *r = l->state;
     unsigned id = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
     if (c) {
         plx__conn_received(c, r->memory + (size_t)id * r->buf_size + r->filled[id], cqe->res);
@@ -437,12 +257,12 @@ static void take_data(struct plx_loop *l, struct plx_conn *c, const struct io_ur
     }
     r->filled[id] += (uint32_t)cqe->res;
     if (!(cqe->flags & CQE_F_BUF_MORE))
-        give_buffer(r, id);
+        plx__ring_give(r, id);
 }
 
 static void on_receive(struct plx_loop *l, struct plx_conn *c, const struct io_uring_cqe *cqe)
 {
-    struct proactor *r = l->state;
+    struct plx__ring *r = l->state;
     if (!(cqe->flags & IORING_CQE_F_MORE)) {
         c->eng.ring.receiving = 0;
         c->eng.ring.cancelling = 0;
@@ -483,7 +303,7 @@ static void on_connect(struct plx_loop *l, struct plx_conn *c)
     settle(l, c);
 }
 
-static struct target *target_new(struct proactor *r, void *owner)
+static struct target *target_new(struct plx__ring *r, void *owner)
 {
     struct target *t = calloc(1, sizeof(*t));
     if (!t)
@@ -496,7 +316,7 @@ static struct target *target_new(struct proactor *r, void *owner)
     return t;
 }
 
-static void target_free(struct proactor *r, struct target *t)
+static void target_free(struct plx__ring *r, struct target *t)
 {
     if (t->prev)
         t->prev->next = t->next;
@@ -563,7 +383,7 @@ static void on_watch(struct plx_loop *l, struct target *t, int res)
 
 static void submit_wake(struct plx_loop *l)
 {
-    struct proactor *r = l->state;
+    struct plx__ring *r = l->state;
     struct io_uring_sqe *sqe = get_sqe(l);
     io_uring_prep_poll_multishot(sqe, r->wake.rd, POLLIN);
     sqe->user_data = (uint64_t)OP_WAKE << 56;
@@ -571,7 +391,7 @@ static void submit_wake(struct plx_loop *l)
 
 static void complete(struct plx_loop *l, const struct io_uring_cqe *cqe)
 {
-    struct proactor *r = l->state;
+    struct plx__ring *r = l->state;
     uint64_t data = cqe->user_data;
     enum kind kind = (enum kind)(data >> 56);
     struct target *t = (struct target *)(uintptr_t)(data & ((1ULL << 56) - 1));
@@ -607,12 +427,11 @@ static void complete(struct plx_loop *l, const struct io_uring_cqe *cqe)
     }
 }
 
-/* ---- the contract
- * --------------------------------------------------------------------------------- */
+/* ---- the contract ---- */
 
 static int enter(struct plx_loop *l, int64_t timeout_ns)
 {
-    struct proactor *r = l->state;
+    struct plx__ring *r = l->state;
     struct io_uring_cqe *cqe;
     PLX__COUNT(l, calls_wait, 1);
     if (timeout_ns == 0 || io_uring_cq_ready(&r->ring) > 0)
@@ -624,7 +443,7 @@ static int enter(struct plx_loop *l, int64_t timeout_ns)
 
 static int reap(struct plx_loop *l)
 {
-    struct proactor *r = l->state;
+    struct plx__ring *r = l->state;
     struct io_uring_cqe *cqe;
     int n = 0;
     while (n < BATCH && io_uring_peek_cqe(&r->ring, &cqe) == 0) {
@@ -638,7 +457,7 @@ static int reap(struct plx_loop *l)
 
 static int turn(struct plx_loop *l, int64_t timeout_ns)
 {
-    struct proactor *r = l->state;
+    struct plx__ring *r = l->state;
     if (r->disabled) { /* the single issuer is who enables the ring */
         /* io_uring_enable_rings(3), whose symbol liburing 2.3 forgot to export. */
         if (syscall(__NR_io_uring_register, r->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL,
@@ -665,13 +484,13 @@ static int turn(struct plx_loop *l, int64_t timeout_ns)
 
 static int open_ring(struct plx_loop *l, struct plx_why *why)
 {
-    struct proactor *r = l->state;
+    struct plx__ring *r = l->state;
     int rc = plx__wake_open(&r->wake, false);
     if (rc < 0) {
         plx__why(why, "raise the limit on open files: ulimit -n", "pipe: %s", plx_error_text(rc));
         return rc;
     }
-    rc = set_up(r, why);
+    rc = plx__ring_open(r, why);
     if (rc < 0) {
         plx__wake_close(&r->wake);
         return rc;
@@ -724,7 +543,7 @@ static int watch(struct plx_loop *l, struct plx_watch *w, unsigned old, unsigned
 
 static void wake(struct plx_loop *l)
 {
-    struct proactor *r = l->state;
+    struct plx__ring *r = l->state;
     plx__wake_signal(&r->wake);
 }
 
@@ -744,8 +563,8 @@ static void halt(struct plx_loop *l)
 
 static void close_ring(struct plx_loop *l)
 {
-    struct proactor *r = l->state;
-    tear_down(r);
+    struct plx__ring *r = l->state;
+    plx__ring_close(r);
     while (r->targets)
         target_free(r, r->targets);
     plx__wake_close(&r->wake);
@@ -753,7 +572,7 @@ static void close_ring(struct plx_loop *l)
 
 const struct plx__engine_ops plx__uring_engine = {
     .name = "io_uring",
-    .state_size = sizeof(struct proactor),
+    .state_size = sizeof(struct plx__ring),
     .blocking_fds = true,
     .blocking_listener = true,
     .probe = probe,

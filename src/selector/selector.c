@@ -48,8 +48,7 @@ static const struct plx_selector_ops *const backends[] = {
 #define BACKENDS (sizeof(backends) / sizeof(backends[0]))
 #define DEFAULTS 4
 
-/* ---- for the backends --------------------------------------------------------------------------
- */
+/* ---- for the backends ---- */
 
 struct timespec plx__selector_timespec(int64_t ns)
 {
@@ -84,8 +83,7 @@ int plx__selector_grow(void **items, size_t *room, size_t need, size_t size)
     return 0;
 }
 
-/* ---- opening and closing -----------------------------------------------------------------------
- */
+/* ---- opening and closing ---- */
 
 static int open_state(const struct plx_selector_ops *ops, void **out)
 {
@@ -156,8 +154,7 @@ void plx_selector_close(struct plx_selector *s)
     free(s);
 }
 
-/* ---- registering -------------------------------------------------------------------------------
- */
+/* ---- registering ---- */
 
 static struct entry *find(const struct plx_selector *s, int fd)
 {
@@ -244,8 +241,7 @@ int plx_selector_unregister(struct plx_selector *s, int fd)
     return 0;
 }
 
-/* ---- waiting -----------------------------------------------------------------------------------
- */
+/* ---- waiting ---- */
 
 /* Leaves the kernel object with all its orphans for a new one. Without the means to do so
  * everything stays as it was: the orphans go on being dropped, at the price of the wakeups. */
@@ -336,8 +332,7 @@ int plx_selector_select(struct plx_selector *s, struct plx_ready *out, int cap, 
     }
 }
 
-/* ---- asking ------------------------------------------------------------------------------------
- */
+/* ---- asking ---- */
 
 const char *plx_selector_name(const struct plx_selector *s)
 {

@@ -93,8 +93,7 @@ static uint64_t this_thread(void)
 /* Plain SIGIO says nothing about which selector's signal was lost: all of the thread must look. */
 static _Thread_local uint64_t thread_overflows;
 
-/* ---- check list --------------------------------------------------------------------------------
- */
+/* ---- check list ---- */
 
 static void check_later(struct sigio_state *s, int fd)
 {
@@ -176,8 +175,7 @@ static int check(struct sigio_state *s, struct plx_event *out, int cap)
     return n;
 }
 
-/* ---- signals and their owner -------------------------------------------------------------------
- */
+/* ---- signals and their owner ---- */
 
 static int choose_signal(void)
 {
@@ -337,8 +335,7 @@ static int sigio_wait(void *state, struct plx_event *out, int cap, int64_t timeo
     return check(s, out, cap);
 }
 
-/* ---- registering -------------------------------------------------------------------------------
- */
+/* ---- registering ---- */
 
 static int arm(struct sigio_state *s, int fd, bool known)
 {

@@ -100,8 +100,7 @@ static int check_accept(const struct plx_model *m, enum plx_accept accept, unsig
     return 0;
 }
 
-/* ---- listening sockets --------------------------------------------------------------------------
- */
+/* ---- listening sockets ---- */
 
 static int listen_one(struct plx_server *s, const struct plx_addr *a, bool blocking,
                       struct plx_addr *bound, struct plx_why *why)
@@ -166,8 +165,7 @@ static int give_listeners(struct plx_server *s, unsigned w)
     return 0;
 }
 
-/* ---- opening
- * ------------------------------------------------------------------------------------- */
+/* ---- opening ---- */
 
 static int open_workers(struct plx_server *s, const struct plx_server_config *cfg,
                         struct plx_why *why)
@@ -244,8 +242,7 @@ int plx_server_open(const struct plx_server_config *cfg, struct plx_server **out
     return 0;
 }
 
-/* ---- running
- * -------------------------------------------------------------------------------------- */
+/* ---- running ---- */
 
 static void *worker_main(void *arg)
 {
@@ -363,8 +360,7 @@ void plx_server_close(struct plx_server *s)
     free(s);
 }
 
-/* ---- asking
- * ---------------------------------------------------------------------------------------- */
+/* ---- asking ---- */
 
 int plx_server_address(const struct plx_server *s, size_t i, struct plx_addr *out)
 {

@@ -186,7 +186,7 @@ static void connect_cancelled(struct test *t)
 
 static int talk(struct plx_conn *c)
 {
-    static const unsigned char piece[1 << 20];
+    static const unsigned char piece[8 << 20]; /* more than the kernel takes */
     return plx_send(c, piece, sizeof(piece)) < 0 ? -EIO : 0;
 }
 

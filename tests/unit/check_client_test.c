@@ -211,7 +211,7 @@ static void expect_wrong(void **state, enum manner manner, size_t offset)
     assert_non_null(strstr(r.why, "connection 1"));
 }
 
-/* ---- right ----------------------------------------------------------------------------------- */
+/* ---- right ---- */
 
 static void right_when_honest(void **state)
 {
@@ -236,7 +236,7 @@ static void right_with_one_byte(void **state)
     assert_int_equal(r.verified, 1);
 }
 
-/* ---- wrong ----------------------------------------------------------------------------------- */
+/* ---- wrong ---- */
 
 static void corrupt_byte(void **state)
 {
@@ -282,7 +282,7 @@ static void one_of_many(void **state)
     assert_in_range(r.connection, 1, 4);
 }
 
-/* ---- failed ---------------------------------------------------------------------------------- */
+/* ---- failed ---- */
 
 static void reset_in_the_middle(void **state)
 {
@@ -334,7 +334,7 @@ static void interruption(void **state)
     assert_int_equal(r.verdict, CHECK_INTERRUPTED);
 }
 
-/* ---- the sequence ---------------------------------------------------------------------------- */
+/* ---- the sequence ---- */
 
 static void equal_seeds_equal_numbers(void **state)
 {

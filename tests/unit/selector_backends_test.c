@@ -32,8 +32,7 @@ static void tcp_pair(int fds[2])
     close(ls);
 }
 
-/* ---- the front ---------------------------------------------------------------------------------
- */
+/* ---- the front ---- */
 
 static void test_names(void **state)
 {
@@ -143,8 +142,7 @@ static void test_default(void **state)
 }
 #endif
 
-/* ---- select and the others: large descriptors ---------------------------------------------------
- */
+/* ---- select and the others: large descriptors ---- */
 
 static void test_large_descriptor(void **state)
 {
@@ -219,8 +217,7 @@ static void test_select_words(void **state)
     }
 }
 
-/* ---- a registered descriptor that was closed ----------------------------------------------------
- */
+/* ---- a registered descriptor that was closed ---- */
 
 static void test_closed_in_wait(void **state)
 {
@@ -241,8 +238,7 @@ static void test_closed_in_wait(void **state)
     }
 }
 
-/* ---- fairness of level-triggered backends and of busy polling ----------------------------------
- */
+/* ---- fairness of level-triggered backends and of busy polling ---- */
 
 /* Nobody reads, one event per wait: in any three waits in a row each of three gets its turn. */
 static void test_turns(void **state)
@@ -287,8 +283,7 @@ static void test_polling_spins(void **state)
     close_pair(p);
 }
 
-/* ---- epoll --------------------------------------------------------------------------------------
- */
+/* ---- epoll ---- */
 
 static void test_epoll_et_hints(void **state)
 {

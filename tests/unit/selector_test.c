@@ -15,8 +15,7 @@ static bool has(const struct plx_selector *s, unsigned cap)
     return plx_selector_caps(s) & cap;
 }
 
-/* ---- registering -------------------------------------------------------------------------------
- */
+/* ---- registering ---- */
 
 static void test_identity(void **state)
 {
@@ -153,8 +152,7 @@ static void test_regular_file(void **state)
     fclose(f);
 }
 
-/* ---- closed descriptors ------------------------------------------------------------------------
- */
+/* ---- closed descriptors ---- */
 
 static void test_unregister_closed(void **state)
 {
@@ -232,8 +230,7 @@ static void test_stale(void **state)
     close_pair(q);
 }
 
-/* ---- readiness ---------------------------------------------------------------------------------
- */
+/* ---- readiness ---- */
 
 static void test_both_in_one_event(void **state)
 {
@@ -333,8 +330,7 @@ static void test_many(void **state)
         close_pair(p[i]);
 }
 
-/* ---- waiting -----------------------------------------------------------------------------------
- */
+/* ---- waiting ---- */
 
 static void expect_timeout(struct plx_selector *s, int64_t timeout_ns)
 {
@@ -514,8 +510,7 @@ static void test_counters(void **state)
     close_pair(p);
 }
 
-/* ---- levels and edges --------------------------------------------------------------------------
- */
+/* ---- levels and edges ---- */
 
 static void test_level(void **state)
 {
