@@ -221,9 +221,6 @@ static int run(const void *arg, const struct opt_list *args)
         status = raise_limit(plan.connections);
     if (status != 0)
         return status;
-    int rc = proc_standard_fds();
-    if (rc < 0)
-        return cmd_fail(&cmd_check, STATUS_USAGE, "/dev/null: %s", plx_error_text(rc));
     unsigned char *data = load_data(&plan);
     if (!data)
         return cmd_fail(&cmd_check, STATUS_USAGE, "%s: %s; name a file that can be read",

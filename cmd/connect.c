@@ -117,9 +117,6 @@ static int run(const void *values, const struct opt_list *args)
     struct plx_why why = {.reason = ""};
     /* A reader that goes away is an error of write(2), not the end of the process. */
     signal(SIGPIPE, SIG_IGN);
-    int rc = proc_standard_fds();
-    if (rc < 0)
-        return cmd_fail(&cmd_connect, STATUS_USAGE, "/dev/null: %s", plx_error_text(rc));
     job.model = choice((size_t)job.values->model);
     job.naddrs = plx_addr_parse(job.text, job.addrs, CONNECT_ADDRS, &why);
     if (job.naddrs < 0)

@@ -73,7 +73,7 @@ void cmd_help(const struct cmd *cmd)
     printf("\nExit status:\n");
     for (const struct cmd_exit *e = cmd->exits; e->text != NULL; e++) {
         int n = printf("  %d", e->status);
-        text_wrap(e->text, (size_t)n, 5, TEXT_HELP_WIDTH);
+        text_wrap(e->text, (size_t)n, 7, TEXT_HELP_WIDTH);
     }
     printf("\nExamples:\n");
     for (const struct cmd_example *e = cmd->examples; e->line != NULL; e++) {

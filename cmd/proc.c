@@ -36,16 +36,6 @@ static int64_t now_ns(void)
     return (int64_t)t.tv_sec * PLX_SECOND + t.tv_nsec;
 }
 
-int proc_standard_fds(void)
-{
-    for (int fd = 0; fd <= STDERR_FILENO; fd++) {
-        /* open(2) takes the lowest free number, which is this one. */
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
-            return -errno;
-    }
-    return 0;
-}
-
 /* Runs in the child, between fork and exec. */
 static void become(char *const *argv, int out, int err, pid_t parent)
 {

@@ -26,10 +26,6 @@ struct proc {
     const volatile sig_atomic_t *interrupted;
 };
 
-/* Opens /dev/null on each of the descriptors 0, 1 and 2 that is closed, lest a socket or a pipe
- * take its number and be mistaken for standard input or output. 0 or -errno. */
-int proc_standard_fds(void);
-
 /*
  * Starts `pollux ARGS...` (`args` ends with NULL and is without the program's own name) from
  * /proc/self/exe. 0 or -errno; nothing is left behind on failure.

@@ -54,10 +54,13 @@ for m in $(running_models); do
 done
 
 # ---- a client that does not read keeps the drain from ending: its limit, or a second signal, does
-# Sets client_pid to a process that is connected to chargen, stopped, and never reads.
+# Sets client_pid to a process that is connected to chargen, stopped, and never reads. Its input
+# never ends, for chargen would end with it.
+mkfifo silence
+exec 9<>silence
 stuck_client()
 {
-    "$pollux" connect "$address" </dev/null >/dev/null 2>&1 &
+    "$pollux" connect "$address" <silence >/dev/null 2>&1 9>&- &
     client_pid=$!
     wait_until grep -q "accept connection" log
     kill -STOP "$client_pid"
