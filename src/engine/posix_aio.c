@@ -51,6 +51,7 @@ struct aio_conn {
     struct op rd, wr;
     int wfd;                /* the same socket, for writing */
     bool shut;              /* shut down to end what is in progress */
+    bool connecting;        /* the lookout waits for it */
     bool moved;             /* draining: a read came back since the last look */
     struct plx_timer *look; /* draining: is it quiet? */
     unsigned char buf[READ_SIZE];
@@ -130,6 +131,15 @@ static void forget(struct aio_loop *a, struct op *op)
 
 /* ---- a connection ---- */
 
+static void forget_connecting(struct plx_conn *c)
+{
+    struct aio_loop *a = c->loop->state;
+    struct aio_conn *ac = c->eng.aio;
+    if (ac->connecting)
+        (void)plx__lookout_set(a->lookout, c->fd, 0, c);
+    ac->connecting = false;
+}
+
 static void retire(struct plx_conn *c)
 {
     struct aio_conn *ac = c->eng.aio;
@@ -140,7 +150,7 @@ static void retire(struct plx_conn *c)
         return;
     }
     plx_timer_stop(ac->look);
-    (void)plx__lookout_set(((struct aio_loop *)c->loop->state)->lookout, c->fd, 0, c);
+    forget_connecting(c);
     close(ac->wfd);
     free(ac);
     atomic_fetch_sub(&connections, 1);
@@ -235,6 +245,7 @@ static int adopt(struct plx_loop *l, const struct plx__socket *s, struct plx_con
         return rc;
     }
     ac->wfd = wfd;
+    ac->connecting = s->connecting;
     ac->rd.conn = ac->wr.conn = c;
     ac->wr.writes = true;
     c->eng.aio = ac;
@@ -249,12 +260,11 @@ static int adopt(struct plx_loop *l, const struct plx__socket *s, struct plx_con
 
 static void on_connecting(struct plx_loop *l, struct plx_conn *c)
 {
-    struct aio_loop *a = l->state;
     int err = plx__socket_connected(c->fd);
     PLX__COUNT(l, calls_other, 2);
     if (err == EINPROGRESS)
         return;
-    (void)plx__lookout_set(a->lookout, c->fd, 0, c);
+    forget_connecting(c);
     if (!err)
         err = -plx__socket_blocking(c->fd, true); /* a helper thread is to wait in read */
     plx__conn_connected(c, err);

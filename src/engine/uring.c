@@ -58,11 +58,24 @@ static uint64_t target_data(enum kind kind, const struct target *t)
     return (uint64_t)kind << 56 | (uint64_t)(uintptr_t)t; /* user addresses have 47 or 56 bits */
 }
 
+/* The single issuer is the thread that enables the ring: not the one that opened the loop, but the
+ * one that runs it. */
+static int enable(struct plx__ring *r)
+{
+    /* io_uring_enable_rings(3), whose symbol liburing 2.3 forgot to export. */
+    if (r->disabled &&
+        syscall(__NR_io_uring_register, r->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0)
+        return -errno;
+    r->disabled = false;
+    return 0;
+}
+
 static struct io_uring_sqe *get_sqe(struct plx_loop *l)
 {
     struct plx__ring *r = l->state;
     struct io_uring_sqe *sqe = io_uring_get_sqe(&r->ring);
     while (!sqe) { /* full: hand over what is there */
+        (void)enable(r);
         (void)io_uring_submit(&r->ring);
         PLX__COUNT(l, calls_wait, 1);
         sqe = io_uring_get_sqe(&r->ring);
@@ -458,14 +471,10 @@ static int reap(struct plx_loop *l)
 static int turn(struct plx_loop *l, int64_t timeout_ns)
 {
     struct plx__ring *r = l->state;
-    if (r->disabled) { /* the single issuer is who enables the ring */
-        /* io_uring_enable_rings(3), whose symbol liburing 2.3 forgot to export. */
-        if (syscall(__NR_io_uring_register, r->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL,
-                    0) < 0)
-            return -errno;
-        r->disabled = false;
-    }
-    int rc = enter(l, timeout_ns);
+    int rc = enable(r);
+    if (rc < 0)
+        return rc;
+    rc = enter(l, timeout_ns);
     plx__loop_waited(l, timeout_ns);
     /* EAGAIN and EBUSY ask to reap first; ETIME is the timeout. EBADR (a completion was dropped
      * for want of memory) cannot be mended: the loop fails. */
