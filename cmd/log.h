@@ -30,8 +30,8 @@ void log_close(struct log *);
  */
 int log_reopen(struct log *);
 
-/* One line, without a newline. `log` is a struct log *. Has the type of plx_log.fn. Any thread. */
-void log_line(void *log, enum plx_level, const char *line);
+/* One line, without a newline. `arg` is a struct log *. Has the type of plx_log.fn. Any thread. */
+void log_line(void *arg, enum plx_level, const char *line);
 
 /* Likewise, formatted. */
 void log_print(struct log *, enum plx_level, const char *fmt, ...)

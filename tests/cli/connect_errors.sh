@@ -56,13 +56,18 @@ for way in poll threads; do
     [ "$(wc -c <out)" -eq 2000 ] || fail "$way: slow answer: bytes are missing"
     end_peer
 
-    # All addresses of a name are tried: the server is on one of them.
-    serve --model poll --service echo
-    printf x | "$pollux" connect --model "$way" "localhost:${address##*:}" >out 2>err
-    status=$?
-    expect 0 "$way: localhost"
-    [ "$(cat out)" = x ] || fail "$way: localhost: $(cat out)"
-    stop_server "the server"
+    # All addresses of a name are tried: the server is on one of them. A bare machine may know no
+    # name at all.
+    if getent hosts localhost >/dev/null; then
+        serve --model poll --service echo
+        printf x | "$pollux" connect --model "$way" "localhost:${address##*:}" >out 2>err
+        status=$?
+        expect 0 "$way: localhost"
+        [ "$(cat out)" = x ] || fail "$way: localhost: $(cat out)"
+        stop_server "the server"
+    else
+        echo "host names: skipped, this machine cannot resolve localhost"
+    fi
 
     # A reader that has seen enough: a quiet end.
     peer floods

@@ -94,8 +94,15 @@ static void address_in_use(struct test *t)
     EXPECT(t, "a second server on the same port", -EADDRINUSE, rc);
     REQUIRE(t, strstr(why.reason, text), "reason: expected it to name %s, got \"%s\"", text,
             why.reason);
+    /* The server ends a connection first, which puts its port into TIME_WAIT (RFC 9293, 3.3.2);
+     * it is to be had again all the same. */
+    set_mode(MODE_ONCE);
+    int fd = dial(&s);
+    put(t, fd, "x", 1);
+    get_text(t, fd, "x");
+    expect_eof(t, fd, "after plx_finish()");
+    hang_up(fd);
     server_end(&s);
-    /* Connections of the first one may be in TIME_WAIT; the port is to be had all the same. */
     forget_connections();
     server_start(t, &(struct server_opts){.listen = {text}}, &s);
     server_end(&s);

@@ -23,10 +23,14 @@ static void post(struct test *t)
     hang_up(fd);
     closed_record(t, 1);
     /* Its name outlives it, and leads to nobody, not to who has its place now. */
-    atomic_store(&shared->mode, MODE_ECHO);
+    set_mode(MODE_ECHO);
+    fd = dial(&s);
+    echo_once(t, fd, 1);
     EXPECT(t, "plx_conn_post() to a connection that has ended", 0, server_hook(&s));
     AWAIT(t, shared->value[2] == 1, "expected a call without a connection, got none");
     EXPECT(t, "calls with the connection", 21, shared->value[1]);
+    REQUIRE(t, quiet(fd, 0), "the connection in its place: expected silence");
+    hang_up(fd);
     server_end(&s);
 }
 

@@ -122,7 +122,7 @@ extern int watched_pipe[2];
 
 /* scenario.c */
 const struct plx_handler *scenario_handler(bool with_eof);
-int scenario_post_again(void); /* on the control thread: posts to the last connection opened */
+int scenario_post_again(void); /* on the control thread: to the last connection in MODE_POST */
 void broken(const char *what);
 void set_mode(enum mode mode);
 

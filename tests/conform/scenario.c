@@ -26,7 +26,7 @@ struct state {
     bool paused, ended, closed;
 };
 
-/* For scenario_post_again(): the connection opened last in this process. */
+/* For scenario_post_again(): the connection opened last in this process in MODE_POST. */
 static pthread_mutex_t last_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct plx_loop *last_loop;
 static struct plx_conn_ref last_ref;
@@ -263,7 +263,7 @@ static ssize_t data_mode(struct plx_conn *c, struct state *s, const void *p, siz
                 broken("plx_send() in on_data failed");
             }
             int rc = end_now(c, s);
-            return rc < 0 ? rc : (ssize_t)n;
+            return rc < 0 ? rc : 1; /* what is left must not be shown again */
         }
         if (s->end_where == END_DRAIN) {
             static const unsigned char piece[16384];
@@ -316,10 +316,12 @@ static int on_open(struct plx_conn *c)
     if (atomic_fetch_add(&record_of(s)->opens, 1) != 0 && s->number < RECORDS - 1) {
         broken("plx_conn_number() given twice, or on_open called twice");
     }
-    pthread_mutex_lock(&last_lock);
-    last_loop = plx_conn_loop(c);
-    last_ref = plx_conn_ref(c);
-    pthread_mutex_unlock(&last_lock);
+    if (s->mode == MODE_POST) {
+        pthread_mutex_lock(&last_lock);
+        last_loop = plx_conn_loop(c);
+        last_ref = plx_conn_ref(c);
+        pthread_mutex_unlock(&last_lock);
+    }
     return open_mode(c, s);
 }
 
