@@ -479,12 +479,12 @@ int plx_loop_turn(struct plx_loop *l, int64_t timeout_ns)
 int plx_loop_run(struct plx_loop *l)
 {
     int rc = 0;
-    /* A stop counts for one run, also one that came before it. */
-    while (rc >= 0 && !atomic_exchange(&l->stop, false)) {
+    while (rc >= 0 && !atomic_load_explicit(&l->stop, memory_order_relaxed)) {
         if (l->draining && l->nconn == 0)
             return 0;
         rc = plx_loop_turn(l, PLX_FOREVER);
     }
+    atomic_store(&l->stop, false); /* a stop counts for one run, also one that came before it */
     return rc < 0 ? rc : 0;
 }
 

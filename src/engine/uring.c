@@ -603,7 +603,7 @@ const struct plx__engine_ops plx__uring_engine = {
 static int probe(const struct plx_model *m, struct plx_why *why)
 {
     (void)m;
-    plx__why(why, "on Linux, install liburing 2.2 or later with its headers and build again",
+    plx__why(why, "on Linux, install liburing 2.3 or later with its headers and build again",
              "this Pollux was built without liburing");
     return -ENOSYS;
 }
