@@ -41,6 +41,7 @@ static const struct capability capabilities[] = {
     {PLX_CAP_ISOLATED, "isolated"},
     {PLX_CAP_STALL, "stall"},
     {PLX_CAP_CONNECT, "connect"},
+    {PLX_CAP_SHARED, "shared"},
 };
 
 /* ---- the table ---- */

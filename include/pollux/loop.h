@@ -106,7 +106,8 @@ void plx_stats_add(struct plx_stats *a, const struct plx_stats *b);
 /* ---- posted work ---- */
 
 /*
- * Runs fn(arg) on the loop's thread at its next turn, in the order posted. Any thread.
+ * Runs fn(arg) on the loop's thread at its next turn, in the order posted. Any thread. A loop that
+ * is closed forgets what had not run: whatever `arg` owns stays the caller's to free then.
  * In the `blocking` model this is between connections. -ENOMEM.
  */
 int plx_loop_post(struct plx_loop *, void (*fn)(void *arg), void *arg);

@@ -382,9 +382,9 @@ int64_t plx__clock(void);
 /* Ends everything that runs on the loop, on its thread; its counters can still be read. */
 void plx__loop_end(struct plx_loop *);
 void plx__loop_update(struct plx_loop *); /* reads the clock into now, now_ms */
-/* The same after a wait that was to take at most `timeout_ns` (< 0 = any time), or after work (0).
- */
+/* The same after a wait that was to take at most `timeout_ns` (< 0 = any time). */
 void plx__loop_waited(struct plx_loop *, int64_t timeout_ns);
+void plx__loop_worked(struct plx_loop *);               /* the same after callbacks have run */
 void plx__loop_deadline(struct plx_loop *, int64_t at); /* a limit may have passed at `at` */
 
 /* The loop of one connection inside a thread or process of `parent`; no engine state of its own. */

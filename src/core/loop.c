@@ -8,8 +8,9 @@
  * Time limits of connections cost nothing per message: a connection notes when it last moved, and
  * a sweep over all of them runs when the earliest deadline known may have passed. Activity only
  * moves deadlines away, so a sweep is never late by more than its granularity, and never early.
- * They are judged only after a wait that was not interrupted and reported all there was to read,
- * and the time in which the process was stopped does not count: see plx__loop_waited().
+ * A process that was stopped (SIGSTOP) or busy must not close everybody when it comes back: limits
+ * are judged by the time before a wait, after that wait was not interrupted and has reported all
+ * there was to read. Whatever had arrived by then has been seen.
  */
 #include "core/core.h"
 
@@ -25,19 +26,23 @@ int64_t plx__clock(void)
     return (int64_t)ts.tv_sec * PLX_SECOND + ts.tv_nsec;
 }
 
+static void set_now(struct plx_loop *l, int64_t now)
+{
+    l->now = now;
+    l->now_ms = (uint32_t)((now - l->start) / PLX_MSEC);
+}
+
 void plx__loop_update(struct plx_loop *l)
 {
-    l->now = plx__clock();
-    l->now_ms = (uint32_t)((l->now - l->start) / PLX_MSEC);
+    set_now(l, plx__clock());
 }
 
 /*
- * The clock of the time limits stands still while the process is away (SIGSTOP, a callback that
- * takes its time, a suspended machine): input that came meanwhile could not be read, so it would
- * be unjust to count that time as the peer's silence. A wait that took this much longer than it
- * was asked to says that the process was away.
+ * A wait that took this much longer than it was asked to: the process was away (SIGSTOP, a
+ * suspended machine). The clock of the time limits stands still meanwhile, for input could not be
+ * read: it would be unjust to call that time the peer's silence.
  */
-#define AWAY (50 * PLX_MSEC)
+#define AWAY (200 * PLX_MSEC)
 
 void plx__loop_waited(struct plx_loop *l, int64_t timeout_ns)
 {
@@ -50,6 +55,26 @@ void plx__loop_waited(struct plx_loop *l, int64_t timeout_ns)
     if (l->sweep_at != INT64_MAX)
         l->sweep_at += took;
     plx__loop_update(l);
+}
+
+/* What moved in the work just done carries the time at which it began. If that was a while ago (a
+ * slow callback, a stop in the middle of it) the stamps are brought up to now. */
+#define LONG_WORK (20 * PLX_MSEC)
+
+void plx__loop_worked(struct plx_loop *l)
+{
+    int64_t before = l->now;
+    uint32_t before_ms = l->now_ms;
+    plx__loop_update(l);
+    if (l->now - before < LONG_WORK)
+        return;
+    for (uint32_t i = 0; i < l->nslots; i++) {
+        struct plx_conn *c = l->slots[i].conn;
+        if (c && c->moved_ms == before_ms)
+            c->moved_ms = l->now_ms;
+        if (c && c->sent_ms == before_ms)
+            c->sent_ms = l->now_ms;
+    }
 }
 
 /* ---- opening ---- */
@@ -167,11 +192,10 @@ int plx_loop_open(const struct plx_loop_config *cfg, struct plx_loop **out, stru
     int rc = plx_model_probe(&row->pub, why);
     if (rc < 0)
         return rc;
+    plx__why(why, "", "no memory for a loop"); /* what the steps below say nothing about */
     struct plx_loop *l = make(row);
-    if (!l) {
-        plx__why(why, "", "no memory for a loop");
+    if (!l)
         return -ENOMEM;
-    }
     rc = plx__group_init(&l->own_group);
     l->group = &l->own_group;
     if (rc == 0)
@@ -377,9 +401,10 @@ static int64_t granularity(const struct plx_limits *m)
     return shortest / 16 < 5 * PLX_MSEC ? 5 * PLX_MSEC : shortest / 16;
 }
 
-static void sweep(struct plx_loop *l)
+static void sweep(struct plx_loop *l, int64_t asked)
 {
     int64_t next = INT64_MAX;
+    set_now(l, asked);
     l->sweep_at = INT64_MAX;
     for (uint32_t i = 0; i < l->nslots; i++) {
         struct plx_conn *c = l->slots[i].conn;
@@ -389,10 +414,11 @@ static void sweep(struct plx_loop *l)
         if (at < next)
             next = at;
     }
-    if (next == INT64_MAX)
-        return;
-    int64_t soonest = l->now + granularity(&l->limits);
-    plx__loop_deadline(l, next > soonest ? next : soonest);
+    if (next != INT64_MAX) {
+        int64_t soonest = asked + granularity(&l->limits);
+        plx__loop_deadline(l, next > soonest ? next : soonest);
+    }
+    plx__loop_update(l);
 }
 
 /* ---- turning ---- */
@@ -461,15 +487,16 @@ int plx_loop_turn(struct plx_loop *l, int64_t timeout_ns)
         return -EDEADLK; /* the loop of one connection turns by itself */
     if (atomic_load_explicit(&l->drain, memory_order_relaxed) && !l->draining)
         begin_drain(l);
-    plx__loop_waited(l, 0);
+    plx__loop_worked(l);
+    int64_t asked = l->now;
     int n = l->engine->turn(l, patience(l, timeout_ns));
-    plx__loop_waited(l, 0);
+    plx__loop_worked(l);
     if (n < 0 && n != -EINTR)
         return n;
     plx__signals_run(l);
     plx__loop_chores(l);
-    if (l->now >= l->sweep_at && n >= 0 && !l->more)
-        sweep(l);
+    if (asked >= l->sweep_at && n >= 0 && !l->more)
+        sweep(l, asked);
     settle_dirty(l);
     free_dead(l);
     report_quiet(l, n);

@@ -213,6 +213,7 @@ static void serve(struct plx_loop *l, struct plx__task *t, struct plx_conn *c)
     for (;;) {
         plx__loop_chores(l);
         plx__conn_pump(c);
+        plx__loop_worked(l);
         note_ending(t, c);
         int64_t wait = patience(l, c);
         unsigned want = plx__conn_want(c);

@@ -113,9 +113,11 @@ static int listen_one(struct plx_server *s, const struct plx_addr *a, bool block
     atomic_init(&s->sockets[s->nsockets].refs, 0);
     s->nsockets++;
     bound->len = sizeof(*bound) - offsetof(struct plx_addr, sa);
-    if (getsockname(fd, &bound->sa, &bound->len) < 0)
-        return -errno;
-    return 0;
+    if (getsockname(fd, &bound->sa, &bound->len) == 0)
+        return 0;
+    int err = errno;
+    plx__why(why, "", "getsockname: %s", plx_error_text(err));
+    return -err;
 }
 
 static int listen_all(struct plx_server *s, const struct plx_server_config *cfg, bool blocking,
@@ -218,10 +220,10 @@ int plx_server_open(const struct plx_server_config *cfg, struct plx_server **out
     int rc = check(cfg, why);
     if (rc < 0)
         return rc;
+    plx__why(why, "", "no memory for a server");
     struct plx_server *s = calloc(1, sizeof(*s));
     if (!s)
         return -ENOMEM;
-    plx__why(why, "", "no memory for a server");
     rc = plx__group_init(&s->group);
     if (rc < 0) {
         free(s);

@@ -112,8 +112,8 @@ static void max_connections(struct test *t)
         echo_once(t, fd[i], (uint64_t)i);
     }
     expect_refused(&s, OVER);
-    server_stats(&s, &stats);
-    EXPECT(t, "stats: refused", OVER, stats.refused);
+    AWAIT(t, (server_stats(&s, &stats), stats.refused == OVER),
+          "stats: refused: expected %d, got %llu", OVER, (unsigned long long)stats.refused);
     EXPECT(t, "stats: open", N, stats.open);
     for (int i = 0; i < N; i++) {
         echo_once(t, fd[i], 100 + (uint64_t)i);
@@ -182,8 +182,8 @@ static void pool_full(struct test *t)
     REQUIRE(t, quiet(fd[2], MS(150)) && quiet(fd[3], MS(150)),
             "third and fourth: expected to wait, got an answer or an end");
     expect_refused(&s, 1);
-    server_stats(&s, &stats);
-    EXPECT(t, "stats: refused", 1, stats.refused);
+    AWAIT(t, (server_stats(&s, &stats), stats.refused == 1), "stats: refused: expected 1, got %llu",
+          (unsigned long long)stats.refused);
     echo_once(t, fd[1], 9);
     hang_up(fd[0]);
     get_pattern(t, fd[2], 2, 0, 50);

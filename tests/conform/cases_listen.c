@@ -18,22 +18,24 @@ static void one_each(struct test *t, const struct server *s, unsigned i)
     hang_up(fd);
 }
 
-/* A unix path of this case, in a directory of its own. */
-static void unix_path(struct test *t, char *dir, size_t cap, char *address, size_t acap)
+/* An address for a unix socket of this case, in a directory of its own, which sweep() removes. */
+static void unix_address(struct test *t, char *address, size_t cap)
 {
     const char *tmp = getenv("TMPDIR");
-    snprintf(dir, cap, "%s/conform-XXXXXX", tmp ? tmp : "/tmp");
-    REQUIRE(t, mkdtemp(dir), "mkdtemp %s: %s", dir, plx_error_name(errno));
-    snprintf(address, acap, "unix:%s/s", dir);
+    /* A unix path has 107 bytes at most: a deep TMPDIR would be too long. */
+    bool fits = tmp && strlen(tmp) < sizeof(shared->scratch) - sizeof("/conform-XXXXXX");
+    snprintf(shared->scratch, sizeof(shared->scratch), "%s/conform-XXXXXX", fits ? tmp : "/tmp");
+    REQUIRE(t, mkdtemp(shared->scratch), "mkdtemp: %s", plx_error_name(errno));
+    snprintf(address, cap, "unix:%s/s", shared->scratch);
 }
 
 static void unix_socket(struct test *t)
 {
-    char dir[64], address[80];
+    char address[80];
     struct server s, second;
     struct plx_why why;
     struct stat st;
-    unix_path(t, dir, sizeof(dir), address, sizeof(address));
+    unix_address(t, address, sizeof(address));
     server_start(t, &(struct server_opts){.listen = {address}}, &s);
     one_each(t, &s, 0);
     /* A path that exists is refused, and left alone. */
@@ -43,7 +45,6 @@ static void unix_socket(struct test *t)
     one_each(t, &s, 0);
     server_end(&s);
     REQUIRE(t, stat(address + 5, &st) != 0, "expected %s to be removed, it is there", address);
-    rmdir(dir);
 }
 
 static bool has_ipv6(void)
@@ -60,13 +61,13 @@ static bool has_ipv6(void)
 
 static void several_listeners(struct test *t)
 {
-    char dir[64], address[80];
+    char address[80];
     struct server s;
     bool v6 = has_ipv6();
     if (!v6) {
         note(t, "no IPv6 here (bind to ::1 fails): left out");
     }
-    unix_path(t, dir, sizeof(dir), address, sizeof(address));
+    unix_address(t, address, sizeof(address));
     server_start(t,
                  &(struct server_opts){
                      .listen = {"127.0.0.1:0", "127.0.0.3:0", address, v6 ? "[::1]:0" : NULL}},
@@ -80,7 +81,6 @@ static void several_listeners(struct test *t)
     EXPECT(t, "family of listener 2", AF_UNIX, s.addr[2].sa.sa_family);
     REQUIRE(t, s.addr[0].in.sin_port != 0, "port 0: expected the port it became");
     server_end(&s);
-    rmdir(dir);
 }
 
 static void address_in_use(struct test *t)

@@ -119,7 +119,7 @@ static void stopped(struct test *t)
     int fd[N];
     int n = has(t, PLX_CAP_CONCURRENT) ? N : 1;
     struct server s;
-    const int64_t idle = MS(SCALE(500, 2000));
+    const int64_t idle = MS(SCALE(1000, 2500));
     server_start(t, &(struct server_opts){.limits = {.idle_ns = idle}}, &s);
     for (int i = 0; i < n; i++) {
         fd[i] = dial(&s);

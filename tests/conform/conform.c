@@ -37,7 +37,7 @@ static bool concerns(const struct test *t)
 }
 
 /* Whatever the case left running is a failure of its own, and is ended. */
-static bool sweep_groups(void)
+static bool sweep(void)
 {
     bool found = false;
     for (int i = 0; i < GROUPS; i++) {
@@ -45,6 +45,12 @@ static bool sweep_groups(void)
         if (group > 0 && kill(-group, SIGKILL) == 0) {
             found = true;
         }
+    }
+    if (shared->scratch[0]) {
+        char path[80];
+        snprintf(path, sizeof(path), "%s/s", shared->scratch);
+        unlink(path);
+        rmdir(shared->scratch);
     }
     return found;
 }
@@ -89,7 +95,7 @@ static enum verdict run_case(struct test *t)
         nap(MS(1));
     }
     bool ok = pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    if (sweep_groups() && ok) {
+    if (sweep() && ok) {
         fprintf(stderr, "conform: FAIL model=%s case=%s: expected no process left, there was one\n",
                 t->model->name, t->row->name);
         ok = false;

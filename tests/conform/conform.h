@@ -114,6 +114,7 @@ struct shared {
     atomic_int opens, closes, broken;
     char broken_what[160]; /* the first contract broken; written once, by who moved broken to 1 */
     atomic_int group[GROUPS]; /* process groups of this case, to be gone at its end */
+    char scratch[64];         /* a directory of this case, to be gone at its end */
     struct plx_stats final;   /* as the server ended */
     struct record record[RECORDS];
 };

@@ -354,7 +354,10 @@ static void on_drain(struct plx_conn *c)
         broken("on_drain before on_open or after on_close");
     }
     atomic_fetch_add(&record_of(s)->drains, 1);
-    atomic_store(&shared->value[4], (long long)plx_conn_queued(c));
+    long long queued = (long long)plx_conn_queued(c);
+    if (queued > atomic_load(&shared->value[4])) {
+        atomic_store(&shared->value[4], queued);
+    }
     if (s->mode == MODE_GENERATE && generate(c, s) < 0) {
         broken("plx_send() in on_drain failed");
     } else if (s->mode == MODE_END && s->end_where == END_DRAIN) {

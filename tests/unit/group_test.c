@@ -86,9 +86,9 @@ static void test_per_address(void **state)
     (void)state;
     struct plx__group g;
     make_group(&g, PLX_OFF, 2);
-    struct plx__peer peers[] = {v4(0x7f000001, 1),        v4(0x7f000002, 1), v4(0, 1),
-                                v6("::1", 1),             v6("::", 1),       v6("7f00:1::", 1),
-                                v6("::ffff:127.0.0.1", 1)};
+    struct plx__peer peers[] = {
+        v4(0x7f000001, 1), v4(0x7f000002, 1),        v4(0, 1), v6("::1", 1), v6("::", 1),
+        v6("7f00:1::", 1), v6("::ffff:127.0.0.1", 1)};
     size_t n = sizeof(peers) / sizeof(peers[0]);
     for (uint16_t port = 1; port <= 2; port++) {
         for (size_t i = 0; i < n; i++) {
@@ -212,7 +212,8 @@ static void test_random(void **state)
     plx__group_fini(&g);
 }
 
-/* ---- from several threads at once -------------------------------------------------------------- */
+/* ---- from several threads at once --------------------------------------------------------------
+ */
 
 #define THREADS 4
 

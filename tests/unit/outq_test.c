@@ -76,8 +76,9 @@ static void test_small_adds_share_a_chunk(void **state)
         assert_int_equal(plx__outq_add(&f->q, &f->pool, &"0123456789"[i % 10], 1), 0);
     assert_int_equal(chunks_in(&f->q), 1);
     assert_int_equal(f->q.head->cap, PLX__CHUNK_SMALL);
-    expect(&f->q, (const unsigned char *)"01234567890123456789012345678901234567890123456789"
-                                         "01234567890123456789012345678901234567890123456789",
+    expect(&f->q,
+           (const unsigned char *)"01234567890123456789012345678901234567890123456789"
+                                  "01234567890123456789012345678901234567890123456789",
            100);
 }
 
@@ -264,16 +265,11 @@ static void test_random(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_empty),
-        TEST(test_small_adds_share_a_chunk),
-        TEST(test_boundaries),
-        TEST(test_drops_across_chunks),
-        TEST(test_iov_is_bounded),
-        TEST(test_chunks_do_not_move),
-        TEST(test_reuse),
-        TEST(test_free_list_is_bounded),
-        TEST(test_two_queues),
-        TEST(test_random),
+        TEST(test_empty),          TEST(test_small_adds_share_a_chunk),
+        TEST(test_boundaries),     TEST(test_drops_across_chunks),
+        TEST(test_iov_is_bounded), TEST(test_chunks_do_not_move),
+        TEST(test_reuse),          TEST(test_free_list_is_bounded),
+        TEST(test_two_queues),     TEST(test_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
