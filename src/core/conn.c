@@ -277,15 +277,15 @@ void plx__conn_connected(struct plx_conn *c, int so_error)
 
 /* ---- time limits ---- */
 
-/* Nanoseconds left of `limit` since `then`; a limit that is off never ends. Rounded up by the
- * clock's millisecond, so that no limit is early. */
+/* Nanoseconds left of `limit` since `then`; a limit that is off never ends. Rounded up by two
+ * milliseconds, the clock's own and that of plx__loop_worked(), so that no limit is early. */
 static int64_t left(const struct plx_conn *c, uint32_t then, int64_t limit)
 {
     if (limit <= 0)
         return INT64_MAX;
     int32_t since =
         (int32_t)(c->loop->now_ms - then); /* negative: moved after the time judged by */
-    return limit + PLX_MSEC - (since > 0 ? since : 0) * PLX_MSEC;
+    return limit + 2 * PLX_MSEC - (since > 0 ? since : 0) * PLX_MSEC;
 }
 
 /*

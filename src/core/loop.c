@@ -68,12 +68,14 @@ void plx__loop_worked(struct plx_loop *l)
     plx__loop_update(l);
     if (l->now - before < LONG_WORK)
         return;
+    /* The millisecond before now, so that who is silent is not taken for moving in the next work,
+     * which may begin in the same one. */
     for (uint32_t i = 0; i < l->nslots; i++) {
         struct plx_conn *c = l->slots[i].conn;
         if (c && c->moved_ms == before_ms)
-            c->moved_ms = l->now_ms;
+            c->moved_ms = l->now_ms - 1;
         if (c && c->sent_ms == before_ms)
-            c->sent_ms = l->now_ms;
+            c->sent_ms = l->now_ms - 1;
     }
 }
 

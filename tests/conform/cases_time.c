@@ -36,6 +36,29 @@ static void idle_timeout(struct test *t)
     EXPECT(t, "stats: timeouts_idle", 2, shared->final.timeouts_idle);
 }
 
+/* Who says nothing is found out also while the loop has its hands full with somebody else, and
+ * that one, whose answers are late through no fault of his, is not. */
+static void idle_under_load(struct test *t)
+{
+    struct server s;
+    size_t extra = 0;
+    server_start(t, &(struct server_opts){.mode = MODE_STALL, .limits = {.idle_ns = MS(600)}}, &s);
+    int busy = dial(&s), silent = dial(&s);
+    echo_once(t, silent, 1);
+    int64_t end = now() + SCALE(5, 15) * PLX_SECOND;
+    while (quiet(silent, 0)) {
+        REQUIRE(t, now() < end, "a silent connection beside a busy one: expected its end");
+        put(t, busy, "Z", 1);
+        get_text(t, busy, "Z");
+    }
+    EXPECT(t, "silent connection", ENDING_EOF, ending(silent, 0, &extra));
+    echo_once(t, busy, 2);
+    hang_up(silent);
+    hang_up(busy);
+    server_end(&s);
+    EXPECT(t, "stats: timeouts_idle", 1, shared->final.timeouts_idle);
+}
+
 static void write_timeout(struct test *t)
 {
     struct server s;
@@ -149,6 +172,7 @@ static void stopped(struct test *t)
 
 const struct case_row cases_time[] = {
     {.name = "idle_timeout", .run = idle_timeout},
+    {.name = "idle_under_load", .run = idle_under_load, .needs = PLX_CAP_CONCURRENT},
     {.name = "write_timeout", .run = write_timeout},
     {.name = "slow_but_moving", .run = slow_but_moving},
     {.name = "timer", .run = timer},

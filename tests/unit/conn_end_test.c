@@ -25,7 +25,7 @@ static void test_abort(void **state)
     plx__conn_received(c, NULL, -ECONNRESET);
     expect_trace(f, "");
     end(f);
-    expect_trace(f, "C-71");
+    expect_trace(f, "C(EPROTO)");
 }
 
 static void test_errors(void **state)
@@ -39,13 +39,13 @@ static void test_errors(void **state)
     plx__conn_retire(c);
     assert_int_equal(counted(f, PLX__STAT(closed)), 1);
     close(f->peer);
-    expect_trace(f, "C-104");
+    expect_trace(f, "C(ECONNRESET)");
 
     c = opened(f);
     send_some(c, 10);
     plx__conn_sent(c, -EPIPE);
     end(f);
-    expect_trace(f, "C-32");
+    expect_trace(f, "C(EPIPE)");
 }
 
 static void test_loop_closes(void **state)
@@ -54,7 +54,7 @@ static void test_loop_closes(void **state)
     (void)opened(f);
     plx_loop_close(f->loop);
     f->loop = NULL;
-    expect_trace(f, "C-125"); /* -ECANCELED */
+    expect_trace(f, "C(ECANCELED)");
 }
 
 static int abort_open(struct plx_conn *c)
@@ -100,7 +100,8 @@ static void try_everything(struct plx_conn *c)
 static void test_abort_in_callbacks(void **state)
 {
     struct fixture *f = *state;
-    static const char *const traces[] = {"C-5", "[abc]C-5", "[abc]C-5", "EC-5", "DC-5"};
+    static const char *const traces[] = {"C(EIO)", "[abc]C(EIO)", "[abc]C(EIO)", "EC(EIO)",
+                                         "DC(EIO)"};
     f->close = try_everything;
     for (int i = 0; i < 5; i++) {
         f->open = i == 0 ? abort_open : NULL;
@@ -181,16 +182,16 @@ static void test_time_limits(void **state)
 {
     struct fixture *f = *state;
     struct plx_conn *c = opened(f);
-    pass(f, 9 * PLX_SECOND);
+    pass(f, 90 * PLX_SECOND);
     receive(c, "alive");
-    pass(f, 9 * PLX_SECOND);
+    pass(f, 90 * PLX_SECOND);
     assert_true(plx__conn_judge(c) > f->loop->now);
     expect_want(c, READ);
-    pass(f, 2 * PLX_SECOND);
+    pass(f, 20 * PLX_SECOND);
     plx__conn_judge(c);
     expect_want(c, RETIRE);
     plx__conn_retire(c);
-    expect_trace(f, "[alive]C-110");
+    expect_trace(f, "[alive]C(ETIMEDOUT)");
     close(f->peer);
 
     /* A peer that sends for ever does not prolong the wait for its end, which is no error. */
@@ -201,13 +202,13 @@ static void test_time_limits(void **state)
         receive(c, "endless");
         plx__conn_judge(c);
         expect_want(c, READ);
-        pass(f, PLX_SECOND);
+        pass(f, 10 * PLX_SECOND);
     }
-    pass(f, PLX_SECOND);
+    pass(f, 10 * PLX_SECOND);
     plx__conn_judge(c);
     expect_want(c, RETIRE);
     plx__conn_retire(c);
-    expect_trace(f, "C0");
+    expect_trace(f, "C(OK)");
     close(f->peer);
 
     int fds[2];
@@ -216,10 +217,10 @@ static void test_time_limits(void **state)
     f->trace[0] = 0;
     plx__conn_judge(c);
     expect_want(c, CONNECT);
-    pass(f, 3 * PLX_SECOND);
+    pass(f, 30 * PLX_SECOND);
     plx__conn_judge(c);
     end(f);
-    expect_trace(f, "C-110");
+    expect_trace(f, "C(ETIMEDOUT)");
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)

@@ -30,7 +30,7 @@ static void test_opened(void **state)
     assert_int_equal(counted(f, PLX__STAT(connected)), 1);
     plx_abort(c, 0);
     end(f);
-    expect_trace(f, "OC0");
+    expect_trace(f, "OC(OK)");
 }
 
 static void test_initial_state(void **state)
@@ -61,7 +61,7 @@ static void test_on_open_refuses(void **state)
     struct plx_conn *c = opened(f);
     expect_want(c, RETIRE);
     end(f);
-    expect_trace(f, "C-13");
+    expect_trace(f, "C(EACCES)");
 }
 
 /* What is sent before the connection is established waits for it. */
@@ -86,7 +86,7 @@ static void test_connecting(void **state)
     expect_want(c, READ);
     plx_abort(c, 0);
     end(f);
-    expect_trace(f, "OC0");
+    expect_trace(f, "OC(OK)");
 }
 
 static void test_half_close_while_connecting(void **state)
@@ -116,7 +116,7 @@ static void test_connect_fails(void **state)
     struct plx_conn *c = make(f, fds, true);
     plx__conn_connected(c, ECONNREFUSED);
     end(f);
-    expect_trace(f, "C-111"); /* only on_close follows */
+    expect_trace(f, "C(ECONNREFUSED)"); /* only on_close follows */
 }
 
 static void test_reference(void **state)
@@ -181,7 +181,7 @@ static void test_finish(void **state)
     expect_want(c, READ);
     plx__conn_received(c, NULL, 0);
     end(f);
-    expect_trace(f, "C0"); /* what came after plx_finish() was discarded, and no on_eof */
+    expect_trace(f, "C(OK)"); /* what came after plx_finish() was discarded, and no on_eof */
 }
 
 static void test_finish_after_eof(void **state)
@@ -200,7 +200,7 @@ static void test_finish_after_eof(void **state)
     expect_want(c, FIN);
     plx__conn_fin_sent(c);
     end(f);
-    expect_trace(f, "EC0");
+    expect_trace(f, "EC(OK)");
 }
 
 static void test_eof_while_finishing(void **state)
@@ -215,7 +215,7 @@ static void test_eof_while_finishing(void **state)
     expect_want(c, FIN);
     plx__conn_fin_sent(c);
     end(f);
-    expect_trace(f, "C0");
+    expect_trace(f, "C(OK)");
 }
 
 /* Without on_eof the library finishes. */
@@ -232,7 +232,7 @@ static void test_eof_unheard(void **state)
     expect_want(c, FIN);
     plx__conn_fin_sent(c);
     end(f);
-    expect_trace(f, "C0");
+    expect_trace(f, "C(OK)");
 }
 
 static void test_half_close(void **state)
@@ -256,7 +256,7 @@ static void test_half_close(void **state)
     expect_want(c, 0);
     plx_finish(c);
     end(f); /* both sides have ended: nothing is left to do */
-    expect_trace(f, "[answer]EC0");
+    expect_trace(f, "[answer]EC(OK)");
 }
 
 static void test_half_close_then_finish(void **state)
@@ -271,7 +271,7 @@ static void test_half_close_then_finish(void **state)
     receive(c, "discarded");
     plx__conn_received(c, NULL, 0);
     end(f);
-    expect_trace(f, "C0");
+    expect_trace(f, "C(OK)");
 }
 
 /* A paused connection that is finished reads on, lest its peer block and never read the answer. */
@@ -287,7 +287,7 @@ static void test_finish_while_paused(void **state)
     expect_want(c, READ);
     plx__conn_received(c, NULL, 0);
     end(f);
-    expect_trace(f, "C0");
+    expect_trace(f, "C(OK)");
 }
 
 /* A server drains: what is there is read to its end, then the handler is told, then it ends. */
@@ -308,7 +308,7 @@ static void test_drain(void **state)
     plx__conn_fin_sent(c);
     plx__conn_received(c, NULL, 0);
     end(f);
-    expect_trace(f, "[the rest]EC0");
+    expect_trace(f, "[the rest]EC(OK)");
 }
 
 /* ---- who looks at the wants

@@ -3,7 +3,7 @@
  * A connection without an engine: the tests say what an engine would say, and look at what the
  * connection wants. Every callback is noted in a trace:
  *
- *   O  on_open    [bytes]  on_data was shown these    D  on_drain    E  on_eof    C<err>  on_close
+ *   O  on_open    [bytes]  on_data was shown these    D  on_drain    E  on_eof    C(error) on_close
  */
 #ifndef POLLUX_TEST_CONN_UTIL_H
 #define POLLUX_TEST_CONN_UTIL_H
@@ -90,8 +90,8 @@ static inline void note_eof(struct plx_conn *c)
 static inline void note_close(struct plx_conn *c, int err)
 {
     struct fixture *f = fixture_of(c);
-    char text[16];
-    trace(f, text, (size_t)snprintf(text, sizeof(text), "C%d", err));
+    char text[32];
+    trace(f, text, (size_t)snprintf(text, sizeof(text), "C(%s)", plx_error_name(err)));
     if (f->close)
         f->close(c);
 }
@@ -104,10 +104,10 @@ static inline int setup(void **state)
                                              .low_water = LOW,
                                              .queue_cap = QUEUE,
                                              .input_cap = INPUT,
-                                             .idle_ns = 10 * PLX_SECOND,
+                                             .idle_ns = 100 * PLX_SECOND,
                                              .write_ns = PLX_OFF,
-                                             .linger_ns = 3 * PLX_SECOND,
-                                             .connect_ns = 2 * PLX_SECOND}};
+                                             .linger_ns = 30 * PLX_SECOND,
+                                             .connect_ns = 20 * PLX_SECOND}};
     if (!f || plx_loop_open(&cfg, &f->loop, NULL) < 0)
         return -1;
     f->peer = -1;

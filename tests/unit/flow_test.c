@@ -60,7 +60,7 @@ static void test_input_cap(void **state)
         expect_want(c, RETIRE);
         f->trace[0] = 0;
         plx__conn_retire(c);
-        expect_trace(f, "C-90"); /* -EMSGSIZE */
+        expect_trace(f, "C(EMSGSIZE)");
         close(f->peer);
         f->peer = -1;
     }
@@ -82,7 +82,7 @@ static void test_consumes_too_much(void **state)
     struct plx_conn *c = opened(f);
     receive(c, "abc");
     end(f);
-    expect_trace(f, "[abc]C-22");
+    expect_trace(f, "[abc]C(EINVAL)");
 }
 
 static void test_without_on_data(void **state)
@@ -145,7 +145,7 @@ static void test_eof_after_held_input(void **state)
     plx_finish(c);
     plx__conn_fin_sent(c);
     end(f);
-    expect_trace(f, "[one.two.][two.]EC0");
+    expect_trace(f, "[one.two.][two.]EC(OK)");
 }
 
 /* ---- output that waits -------------------------------------------------------------------------
@@ -212,7 +212,7 @@ static void test_queue_cap(void **state)
     assert_int_equal(send_some(c, 1), -EPIPE);
     assert_int_equal(counted(f, PLX__STAT(overflows)), 1);
     end(f);
-    expect_trace(f, "C-105");
+    expect_trace(f, "C(ENOBUFS)");
 }
 
 /* Borrowed bytes count as queued. */
@@ -230,7 +230,7 @@ static void test_queue_cap_counts_borrowed(void **state)
     expect_want(c, RETIRE);
     plx__conn_release(c);
     end(f);
-    expect_trace(f, "[2000 bytes]C-105");
+    expect_trace(f, "[2000 bytes]C(ENOBUFS)");
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)

@@ -215,9 +215,7 @@ static void test_two_queues(void **state)
         assert_int_equal(plx__outq_add(&f->q, &f->pool, "one", 3), 0);
         assert_int_equal(plx__outq_add(&other, &f->pool, "2", 1), 0);
         if (i % 3 == 2) {
-            unsigned char want[9];
-            memcpy(want, "oneoneone", 9);
-            expect(&f->q, want, 9);
+            expect(&f->q, (const unsigned char *)"oneoneone", 9);
             expect(&other, (const unsigned char *)"222", 3);
             assert_int_equal(plx__outq_drop(&f->q, &f->pool, 9), 9);
             assert_int_equal(plx__outq_drop(&other, &f->pool, 3), 3);
