@@ -48,7 +48,8 @@ struct plx_handler {
     void (*on_eof)(struct plx_conn *);
 
     /* Exactly once for each connection, and last. err = 0: ended by both sides; else -errno:
-     * -ETIMEDOUT (idle or write stall), -ECONNRESET, -ENOBUFS (queue cap), -ECONNREFUSED, ... */
+     * -ETIMEDOUT (idle or write stall), -ECONNRESET, -ENOBUFS (queue cap), -EMSGSIZE (input cap),
+     * -ECONNREFUSED, -ECANCELED (the loop was closed), -EINVAL (on_data claimed too much), ... */
     void (*on_close)(struct plx_conn *, int err);
 };
 
@@ -76,7 +77,8 @@ void plx_finish(struct plx_conn *);
 /*
  * Half-close: no more output, while input goes on. After the queue is written the sending side is
  * shut down (FIN), which tells the peer that the request is complete; its answer still comes to
- * on_data, and its end to on_eof. Idempotent. plx_send() answers -EPIPE from here on.
+ * on_data, and its end to on_eof, after which the connection ends. Idempotent. plx_send() answers
+ * -EPIPE from here on.
  */
 void plx_half_close(struct plx_conn *);
 

@@ -16,10 +16,9 @@
  * Wants:  CONNECTING  CONNECT
  *         OPEN        READ unless paused, throttled or at the peer's end; WRITE while queued;
  *                     FIN after plx_half_close()
- *         FINISHING   the same READ (discarded, lest the peer block and never read our answer);
- *                     WRITE while queued, then FIN
- *         LINGERING   READ until the peer's end, then nothing
- *         ENDED       nothing: retire me
+ *         FINISHING   READ until the peer's end (discarded, lest the peer block and never read our
+ * answer); WRITE while queued, then FIN LINGERING   READ until the peer's end, then nothing ENDED
+ * nothing: retire me
  */
 #include "core/core.h"
 
@@ -144,10 +143,8 @@ static void await_peer(struct plx_conn *c)
 
 void plx_finish(struct plx_conn *c)
 {
-    if (c->phase == PLX__CONNECTING) {
-        plx__conn_fail(c, -ECANCELED);
-        return;
-    }
+    if (c->phase == PLX__CONNECTING)
+        c->flags |= PLX__F_FINISH; /* what was sent is sent yet: done when it is established */
     if (c->phase != PLX__OPEN)
         return;
     if (c->flags & PLX__F_FIN_SENT)
@@ -165,11 +162,20 @@ void plx_half_close(struct plx_conn *c)
         plx__conn_dirty(c);
 }
 
+/* Both sides have ended: nothing can come of it any more, whatever the handler waits for. */
+void plx__conn_end_if_both(struct plx_conn *c)
+{
+    const unsigned both = PLX__F_EOF_TOLD | PLX__F_FIN_SENT;
+    if (c->phase == PLX__OPEN && (c->flags & PLX__F_EOF) && (c->flags & both) == both)
+        set_phase(c, PLX__ENDED);
+}
+
 void plx__conn_fin_sent(struct plx_conn *c)
 {
     c->flags |= PLX__F_FIN_SENT;
     if (c->phase == PLX__FINISHING)
         await_peer(c);
+    plx__conn_end_if_both(c);
 }
 
 void plx__conn_retire(struct plx_conn *c)
@@ -273,6 +279,8 @@ void plx__conn_connected(struct plx_conn *c, int so_error)
     if (c->loop->limits.idle_ns > 0)
         plx__loop_deadline(c->loop, c->loop->now + c->loop->limits.idle_ns);
     plx__conn_opened(c);
+    if (c->flags & PLX__F_FINISH)
+        plx_finish(c);
 }
 
 /* ---- time limits ---- */

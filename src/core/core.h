@@ -87,6 +87,7 @@ enum plx__phase {
 #define PLX__F_HALF      0x1000u /* plx_half_close(): FIN after the queue, input goes on */
 #define PLX__F_FIN_SENT  0x2000u
 #define PLX__F_DRAINED   0x4000u /* on_drain is due */
+#define PLX__F_FINISH    0x8000u /* plx_finish() came before it was established */
 
 struct plx_conn {
     struct plx__source source;
@@ -179,6 +180,7 @@ int plx__conn_outgoing(struct plx_conn *, struct iovec *, int cap);
 void plx__conn_sent(struct plx_conn *, ssize_t n); /* partial allowed; < 0 = -errno */
 void plx__conn_stalled(struct plx_conn *);         /* the socket takes no more: time it */
 void plx__conn_fin_sent(struct plx_conn *);
+void plx__conn_end_if_both(struct plx_conn *);
 /* Judges the time limits; ends the connection if one has passed. Returns the next deadline. */
 int64_t plx__conn_judge(struct plx_conn *);
 void plx__conn_fail(struct plx_conn *, int err);
@@ -206,7 +208,7 @@ struct plx__group {
 };
 int plx__group_init(struct plx__group *);
 void plx__group_fini(struct plx__group *);
-/* 0, or -EUSERS: over a limit. Any thread. */
+/* 0, -EUSERS: over a limit, or -ENOMEM. Any thread. */
 int plx__group_enter(struct plx__group *, const struct plx__peer *);
 void plx__group_leave(struct plx__group *, const struct plx__peer *);
 

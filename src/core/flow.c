@@ -79,7 +79,7 @@ static void feed_held(struct plx_conn *c)
     if (in->off == in->len || c->phase != PLX__OPEN) {
         free(in);
         c->in = NULL;
-    } else if (takes_input(c) && in->len - in->off >= c->loop->limits.input_cap) {
+    } else if (takes_input(c) && in->len - in->off > c->loop->limits.input_cap) {
         plx__conn_fail(c, -EMSGSIZE);
     }
 }
@@ -93,6 +93,7 @@ static void tell_eof(struct plx_conn *c)
         c->handler->on_eof(c);
     else
         plx_finish(c);
+    plx__conn_end_if_both(c);
 }
 
 /* The end is told only after everything before it was shown. What a handler leaves for good
@@ -127,11 +128,14 @@ void plx__conn_received(struct plx_conn *c, const void *p, ssize_t n)
                 took = consume(c, p, (size_t)n);
             }
             if (took < (size_t)n && c->phase == PLX__OPEN) {
+                size_t rest = (size_t)n - took;
                 bool joined = c->in != NULL;
-                if (hold(c, (const unsigned char *)p + took, (size_t)n - took) < 0)
+                if (hold(c, (const unsigned char *)p + took, rest) < 0)
                     plx__conn_fail(c, -ENOMEM);
-                else if (joined || (size_t)n - took >= l->limits.input_cap)
+                else if (joined)
                     feed_held(c);
+                else if (takes_input(c) && rest > l->limits.input_cap)
+                    plx__conn_fail(c, -EMSGSIZE);
             }
         }
     }
@@ -225,7 +229,8 @@ static bool borrow(struct plx_conn *c, const unsigned char *p, size_t n)
 int plx_send(struct plx_conn *c, const void *p, size_t n)
 {
     struct plx_loop *l = c->loop;
-    if ((c->phase != PLX__OPEN && c->phase != PLX__CONNECTING) || (c->flags & PLX__F_HALF))
+    if ((c->phase != PLX__OPEN && c->phase != PLX__CONNECTING) ||
+        (c->flags & (PLX__F_HALF | PLX__F_FINISH)))
         return -EPIPE;
     if (n > l->limits.queue_cap - c->out_bytes) {
         plx__conn_fail(c, -ENOBUFS);

@@ -122,7 +122,7 @@ int plx__timers_run(struct plx_loop *l)
         t->running = false;
         ran++;
         if (t->every && !t->stopped) {
-            t->at += t->every;
+            t->at = t->every > INT64_MAX - t->at ? INT64_MAX : t->at + t->every;
             if (t->at <= l->now)
                 t->at = l->now + t->every; /* missed ticks are not made up for */
             if (insert(l, t) == 0)         /* there is room: it was just taken out */

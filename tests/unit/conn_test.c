@@ -108,6 +108,27 @@ static void test_half_close_while_connecting(void **state)
     expect_trace(f, "O[answer]");
 }
 
+static void test_finish_while_connecting(void **state)
+{
+    struct fixture *f = *state;
+    int fds[2];
+    pair(fds);
+    struct plx_conn *c = make(f, fds, true);
+    assert_int_equal(plx_send(c, "last words", 10), 0);
+    plx_finish(c);
+    assert_int_equal(plx_send(c, "x", 1), -EPIPE);
+    expect_want(c, CONNECT);
+    plx__conn_connected(c, 0);
+    expect_want(c, READ | WRITE);
+    plx__conn_sent(c, 10);
+    expect_want(c, READ | FIN);
+    plx__conn_fin_sent(c);
+    receive(c, "discarded");
+    plx__conn_received(c, NULL, 0);
+    end(f);
+    expect_trace(f, "OC(OK)");
+}
+
 static void test_connect_fails(void **state)
 {
     struct fixture *f = *state;
@@ -253,8 +274,6 @@ static void test_half_close(void **state)
     receive(c, "answer");
     plx__conn_received(c, NULL, 0);
     expect_trace(f, "[answer]E");
-    expect_want(c, 0);
-    plx_finish(c);
     end(f); /* both sides have ended: nothing is left to do */
     expect_trace(f, "[answer]EC(OK)");
 }
@@ -353,6 +372,7 @@ int main(void)
         TEST(test_on_open_refuses),
         TEST(test_connecting),
         TEST(test_half_close_while_connecting),
+        TEST(test_finish_while_connecting),
         TEST(test_connect_fails),
         TEST(test_reference),
         TEST(test_gated),
