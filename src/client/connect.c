@@ -13,6 +13,8 @@ int plx_connect(struct plx_loop *l, const struct plx_addr *to, const struct plx_
         *out = NULL;
     if (l->parent || !(l->row->pub.caps & PLX_CAP_CONNECT))
         return -EOPNOTSUPP;
+    if (l->ended)
+        return -ECANCELED;
     struct plx__socket s = {0};
     s.handler = handler;
     plx__peer_set(&s.peer, &to->sa, to->len);

@@ -262,7 +262,7 @@ int plx_pool_get(struct plx_pool *p, const struct plx_pool_user *user, void *arg
         return 0;
     }
     /* Those for whom a connection is under way do not wait for somebody else's. */
-    if (count(p) >= p->max && p->stats.waiting - p->stats.connecting >= p->max_wait)
+    if (count(p) >= p->max && p->stats.waiting >= p->max_wait + p->stats.connecting)
         return -EAGAIN;
     struct request *r = malloc(sizeof(*r));
     if (!r)
@@ -271,7 +271,10 @@ int plx_pool_get(struct plx_pool *p, const struct plx_pool_user *user, void *arg
     *p->waiting_end = r;
     p->waiting_end = &r->next;
     p->stats.waiting++;
+    p->busy++; /* a refusal may lead the caller to close the pool */
     begin_needed(p);
+    p->busy--;
+    free_if_done(p);
     return 0;
 }
 

@@ -96,11 +96,16 @@ static void tell_eof(struct plx_conn *c)
     plx__conn_end_if_both(c);
 }
 
-/* The end is told only after everything before it was shown. What a handler leaves for good
- * ("need more") does not hold the end back. */
+/* Whether everything before the end was shown: nothing is held that the handler has not seen yet.
+ * What it leaves for good ("need more") does not hold the end back. */
+static bool all_shown(const struct plx_conn *c)
+{
+    return !c->in || (takes_input(c) && !(c->flags & PLX__F_RESUME));
+}
+
 static void tell_eof_if_due(struct plx_conn *c)
 {
-    if ((c->flags & PLX__F_EOF) && (!c->in || takes_input(c)))
+    if ((c->flags & PLX__F_EOF) && all_shown(c))
         tell_eof(c);
 }
 
@@ -144,7 +149,8 @@ void plx__conn_received(struct plx_conn *c, const void *p, ssize_t n)
 
 void plx__conn_quiet(struct plx_conn *c)
 {
-    if (!(c->flags & PLX__F_DRAINING) || c->phase != PLX__OPEN)
+    /* A paused one waits for its handler, which may be about to answer. */
+    if (!(c->flags & PLX__F_DRAINING) || !takes_input(c) || !all_shown(c))
         return;
     unsigned was = plx__conn_enter(c);
     tell_eof(c);

@@ -154,12 +154,12 @@ enum plx__accept_verdict plx__accept_failed(struct plx__listener *ls, int err)
 
 void plx__socket_drop(struct plx_loop *l, const struct plx__socket *s)
 {
+    if (s->gated)
+        PLX__COUNT(l, refused, 1); /* before the peer can see it */
     plx__socket_close(s->fd, false);
     free(s->state);
-    if (s->gated) {
-        PLX__COUNT(l, refused, 1);
+    if (s->gated)
         plx__group_leave(l->group, &s->peer);
-    }
 }
 
 static void refuse(struct plx__listener *ls, int fd, const struct plx__peer *peer)

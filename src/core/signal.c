@@ -114,6 +114,9 @@ void plx__signals_forget(void)
         if (!atomic_load(&watchers[signo]))
             continue;
         atomic_store(&watchers[signo], NULL);
-        (void)signal(signo, SIG_IGN); /* the parent acts on it, and tells its children */
+        /* The parent acts on it, and tells its children: with the two that the child is about to
+         * handle itself, one of which may be pending already. Ignoring would discard it. */
+        if (signo != SIGTERM && signo != SIGQUIT)
+            (void)signal(signo, SIG_IGN);
     }
 }

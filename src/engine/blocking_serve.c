@@ -86,6 +86,18 @@ static int cause(const struct plx__task *t, int err)
     return ending(t) > 1 + (int)PLX__POLITELY ? -ECANCELED : -err;
 }
 
+/* The connection is to end: takes note once. */
+static void note_ending(struct plx__task *t, struct plx_conn *c)
+{
+    int how = ending(t);
+    if (how > 1 + (int)PLX__POLITELY) {
+        plx__conn_fail(c, -ECANCELED);
+    } else if (how && !(c->flags & PLX__F_DRAINING)) {
+        c->flags |= PLX__F_DRAINING;
+        (void)plx__socket_blocking(c->fd, true); /* undoes what woke us; writes may block again */
+    }
+}
+
 static int set_timeout(struct plx_loop *l, int fd, int option, int64_t ns)
 {
     /* 0 means for ever to the kernel, and less than a microsecond would become 0. */
@@ -111,6 +123,7 @@ static void send_all(struct plx_loop *l, struct plx__task *t, struct plx_conn *c
         plx__loop_waited(l, l->limits.write_ns > 0 ? l->limits.write_ns / 4 : PLX_FOREVER);
         if (err == EAGAIN || err == ENOBUFS) {
             PLX__COUNT(l, eagain, 1);
+            note_ending(t, c);        /* the socket may be non-blocking for that reason */
             (void)plx__conn_judge(c); /* SO_SNDTIMEO: nothing was taken for so long */
             continue;
         }
@@ -175,18 +188,6 @@ static void idle(struct plx_loop *l, int64_t wait)
     const int64_t most = 50 * PLX_MSEC;
     sleep_ns(wait < most ? wait : most);
     plx__loop_update(l);
-}
-
-/* The connection is to end: takes note once. */
-static void note_ending(struct plx__task *t, struct plx_conn *c)
-{
-    int how = ending(t);
-    if (how > 1 + (int)PLX__POLITELY) {
-        plx__conn_fail(c, -ECANCELED);
-    } else if (how && !(c->flags & PLX__F_DRAINING)) {
-        c->flags |= PLX__F_DRAINING;
-        (void)plx__socket_blocking(c->fd, true); /* undoes what woke us; writes may block again */
-    }
 }
 
 static void await_connect(struct plx_loop *l, struct plx_conn *c, int64_t wait)

@@ -31,6 +31,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -38,6 +39,9 @@
 #define CQE_F_BUF_MORE (1u << 4)
 #define BATCH          1024 /* completions per turn */
 #define IOV_MOST       16
+/* Waits of 10 ms for completions when a loop ends; a kernel that keeps one back loses its ring. */
+#define HALT_TRIES   200
+#define DRAIN_BUDGET 16 /* receives in a row for one connection that drains */
 
 enum kind { OP_RECV = 1, OP_SEND, OP_CONNECT, OP_CANCEL, OP_ACCEPT, OP_WATCH, OP_WAKE };
 
@@ -70,17 +74,28 @@ static int enable(struct plx__ring *r)
     return 0;
 }
 
+/* A ring that the kernel no longer serves us: it has failed, or the loop is being closed by another
+ * thread than the one that ran it, which a single issuer forbids. Ending it cancels everything. */
+static void bury(struct plx__ring *r)
+{
+    if (!r->dead)
+        io_uring_queue_exit(&r->ring);
+    r->dead = true;
+}
+
 static struct io_uring_sqe *get_sqe(struct plx_loop *l)
 {
     struct plx__ring *r = l->state;
-    struct io_uring_sqe *sqe = io_uring_get_sqe(&r->ring);
-    while (!sqe) { /* full: hand over what is there */
-        (void)enable(r);
-        (void)io_uring_submit(&r->ring);
+    struct io_uring_sqe *sqe = NULL;
+    while (!r->dead && !(sqe = io_uring_get_sqe(&r->ring))) { /* full: hand over what is there */
+        int rc = enable(r);
+        if (rc == 0)
+            rc = io_uring_submit(&r->ring);
         PLX__COUNT(l, calls_wait, 1);
-        sqe = io_uring_get_sqe(&r->ring);
+        if (rc < 0 && rc != -EAGAIN && rc != -EBUSY && rc != -EINTR)
+            bury(r);
     }
-    return sqe;
+    return sqe ? sqe : &r->nowhere;
 }
 
 static void cancel(struct plx_loop *l, uint64_t data)
@@ -185,10 +200,15 @@ static bool receive_now(struct plx_loop *l, struct plx_conn *c)
 /* A draining connection: what has arrived is taken without waiting, then it is quiet. */
 static void receive_rest(struct plx_loop *l, struct plx_conn *c)
 {
-    while (c->phase == PLX__OPEN && (plx__conn_want(c) & PLX__WANT_READ)) {
-        if (!receive_now(l, c))
+    for (int i = 0; i < DRAIN_BUDGET; i++) {
+        if (c->phase != PLX__OPEN || !(plx__conn_want(c) & PLX__WANT_READ))
+            return;
+        if (!receive_now(l, c)) {
             plx__conn_quiet(c);
+            return;
+        }
     }
+    plx__conn_dirty(c); /* others have their turn */
 }
 
 static void glance(struct plx_loop *l, struct plx_conn *c)
@@ -471,7 +491,7 @@ static int reap(struct plx_loop *l)
 static int turn(struct plx_loop *l, int64_t timeout_ns)
 {
     struct plx__ring *r = l->state;
-    int rc = enable(r);
+    int rc = r->dead ? -EBADFD : enable(r);
     if (rc < 0)
         return rc;
     rc = enter(l, timeout_ns);
@@ -558,15 +578,25 @@ static void wake(struct plx_loop *l)
 
 static void halt(struct plx_loop *l)
 {
-    /* Every connection has failed already and its operations are being cancelled; wait for them.
-     * The bound is for a kernel that does not give one back: better a leak than a hang. */
-    for (int i = 0; l->nconn && i < 500; i++) {
+    struct plx__ring *r = l->state;
+    /* Every connection has failed already and its operations are being cancelled; wait for them. */
+    for (int i = 0; l->nconn && i < HALT_TRIES; i++) {
         for (uint32_t s = 0; s < l->nslots; s++) {
             if (l->slots[s].conn)
                 settle(l, l->slots[s].conn);
         }
-        if (l->nconn && turn(l, 10 * PLX_MSEC) < 0)
+        if (l->nconn && (r->dead || turn(l, 10 * PLX_MSEC) < 0))
             break;
+    }
+    if (!l->nconn)
+        return;
+    bury(r); /* nothing comes back any more */
+    for (uint32_t s = 0; s < l->nslots; s++) {
+        struct plx_conn *c = l->slots[s].conn;
+        if (!c)
+            continue;
+        memset(&c->eng.ring, 0, sizeof(c->eng.ring));
+        plx__conn_retire(c);
     }
 }
 

@@ -20,7 +20,9 @@ struct plx__ring {
     unsigned char *memory;
     uint32_t filled[PLX__RING_BUFS]; /* incremental: how far the kernel has filled each */
     struct plx__wake wake;
-    struct target *targets; /* uring.c */
+    struct target *targets;      /* uring.c */
+    bool dead;                   /* the kernel takes nothing more from us */
+    struct io_uring_sqe nowhere; /* what is submitted then */
 };
 
 /* Sets the ring and its buffers up with the best features that the kernel grants; -errno with the

@@ -152,7 +152,8 @@ static bool has_operations(struct io_uring *ring)
 
 void plx__ring_close(struct plx__ring *r)
 {
-    io_uring_queue_exit(&r->ring);
+    if (!r->dead)
+        io_uring_queue_exit(&r->ring);
     free(r->bufs);
     free(r->memory);
 }

@@ -126,6 +126,45 @@ static void test_pause(void **state)
     expect_trace(f, "[one.two.][two.three.][three.]");
 }
 
+/* The end, or in a drain the silence, is found by the look that follows a resume and precedes the
+ * pump: what is held is shown first all the same. */
+static void test_end_found_before_held_input(void **state)
+{
+    struct fixture *f = *state;
+    f->data = pause_after_word;
+    struct plx_conn *c = opened(f);
+    receive(c, "one.two.");
+    plx_resume(c);
+    plx__conn_received(c, NULL, 0);
+    expect_trace(f, "[one.two.]");
+    pump(f);
+    expect_trace(f, "[one.two.][two.]"); /* paused again, with nothing held */
+    plx_resume(c);
+    pump(f);
+    expect_trace(f, "[one.two.][two.]E");
+}
+
+static void test_quiet_before_held_input(void **state)
+{
+    struct fixture *f = *state;
+    f->data = pause_after_word;
+    struct plx_conn *c = opened(f);
+    receive(c, "one.two.");
+    c->flags |= PLX__F_DRAINING;
+    plx__conn_quiet(c); /* paused: its handler is about to answer */
+    plx_resume(c);
+    plx__conn_quiet(c);
+    expect_trace(f, "[one.two.]");
+    pump(f);
+    plx__conn_quiet(c);
+    expect_trace(f, "[one.two.][two.]");
+    plx_resume(c);
+    pump(f);
+    plx__conn_quiet(c);
+    expect_trace(f, "[one.two.][two.]E");
+    expect_want(c, READ | FIN);
+}
+
 /* The end is told after everything before it was shown, be it late. */
 static void test_eof_after_held_input(void **state)
 {
@@ -243,6 +282,8 @@ int main(void)
         TEST(test_consumes_too_much),
         TEST(test_without_on_data),
         TEST(test_pause),
+        TEST(test_end_found_before_held_input),
+        TEST(test_quiet_before_held_input),
         TEST(test_eof_after_held_input),
         TEST(test_water_marks),
         TEST(test_throttled_input_waits),
