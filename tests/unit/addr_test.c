@@ -3,6 +3,7 @@
 #include "core_util.h"
 
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <stdio.h>
 
 #define UNIX_MOST (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
@@ -204,6 +205,12 @@ static void test_localhost(void **state)
 {
     (void)state;
     struct plx_addr a[4];
+    struct addrinfo *known = NULL;
+    if (getaddrinfo("localhost", NULL, NULL, &known) != 0) {
+        printf("skipped: test_localhost: this machine cannot resolve localhost\n");
+        skip();
+    }
+    freeaddrinfo(known);
     memset(a, 0x55, sizeof(a));
     int n = plx_addr_parse("localhost:8080", a, 3, NULL);
     assert_in_range(n, 1, 3);
