@@ -12,6 +12,7 @@
  * children, and accepts without blocking: a connection may vanish between the two (UNP 16.6).
  */
 #include "engine/blocking.h"
+#include "selector/pollset.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -203,10 +204,8 @@ static int fill(struct plx_loop *l)
             rc = add_fd(sp, n++, ls->socket->fd, POLLIN, ls);
     }
     for (struct plx_watch *w = l->watches; w && rc == 0; w = w->next) {
-        short events =
-            (short)((w->events & PLX_READ ? POLLIN : 0) | (w->events & PLX_WRITE ? POLLOUT : 0));
-        if (events)
-            rc = add_fd(sp, n++, w->fd, events, w);
+        if (w->events)
+            rc = add_fd(sp, n++, w->fd, plx__pollset_asked(w->events), w);
     }
     if (l->row->spread == PLX__PROCESS) {
         for (struct plx__worker *w = sp->live; w && rc == 0; w = w->next)
@@ -217,14 +216,8 @@ static int fill(struct plx_loop *l)
 
 static void on_watch(struct plx_watch *w, short revents)
 {
-    if (w->stopped || !w->events)
-        return;
-    unsigned events = (revents & POLLIN ? PLX_READ : 0) | (revents & POLLOUT ? PLX_WRITE : 0);
-    if (revents & POLLHUP)
-        events |= PLX_HUP | (w->events & PLX_READ);
-    if (revents & (POLLERR | POLLNVAL))
-        events |= PLX_ERR | w->events;
-    w->fn(w->fd, events, w->arg);
+    if (!w->stopped && w->events)
+        w->fn(w->fd, plx__pollset_answer(w->events, revents), w->arg);
 }
 
 static void dispatch(struct plx_loop *l, size_t i)

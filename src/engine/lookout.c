@@ -5,6 +5,7 @@
  * descriptors; the bytes of connections never pass here.
  */
 #include "engine/lookout.h"
+#include "selector/pollset.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -60,21 +61,9 @@ static nfds_t take_snapshot(struct plx__lookout *lo, struct snapshot *s)
         if (n == s->cap && !grow(s))
             break;
         s->ids[n] = e->id;
-        s->fds[n++] = (struct pollfd){.fd = e->fd,
-                                      .events = (short)((e->events & PLX_READ ? POLLIN : 0) |
-                                                        (e->events & PLX_WRITE ? POLLOUT : 0))};
+        s->fds[n++] = (struct pollfd){.fd = e->fd, .events = plx__pollset_asked(e->events)};
     }
     return (nfds_t)n;
-}
-
-static unsigned translate(short revents, unsigned asked)
-{
-    unsigned events = (revents & POLLIN ? PLX_READ : 0) | (revents & POLLOUT ? PLX_WRITE : 0);
-    if (revents & POLLHUP)
-        events |= PLX_HUP | (asked & PLX_READ);
-    if (revents & (POLLERR | POLLNVAL))
-        events |= PLX_ERR | asked;
-    return events;
 }
 
 static bool note_ready(struct plx__lookout *lo, const struct snapshot *s, nfds_t n)
@@ -85,7 +74,7 @@ static bool note_ready(struct plx__lookout *lo, const struct snapshot *s, nfds_t
             continue;
         for (struct entry *e = lo->entries; e; e = e->next) {
             if (e->id == s->ids[i]) {
-                e->ready = translate(s->fds[i].revents, e->events);
+                e->ready = plx__pollset_answer(e->events, s->fds[i].revents);
                 any = true;
             }
         }

@@ -18,6 +18,7 @@
  */
 #include "core/core.h"
 #include "selector/backends.h"
+#include "selector/pollset.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -278,18 +279,13 @@ static void on_conn(struct plx_loop *l, struct plx_conn *c, unsigned events)
 static void run_watch(struct plx_loop *l, struct plx_watch *w)
 {
     struct reactor *r = l->state;
-    struct pollfd p = {.fd = w->fd,
-                       .events = (short)((w->events & PLX_READ ? POLLIN : 0) |
-                                         (w->events & PLX_WRITE ? POLLOUT : 0))};
+    struct pollfd p = {.fd = w->fd, .events = plx__pollset_asked(w->events)};
     PLX__COUNT(l, calls_other, 1);
     w->hot = poll(&p, 1, 0) > 0;
     if (!w->hot)
         return;
     r->hot = r->progress = true;
-    unsigned events = (p.revents & POLLIN ? PLX_READ : 0) | (p.revents & POLLOUT ? PLX_WRITE : 0) |
-                      (p.revents & POLLHUP ? PLX_HUP | (w->events & PLX_READ) : 0) |
-                      (p.revents & (POLLERR | POLLNVAL) ? PLX_ERR | w->events : 0);
-    w->fn(w->fd, events, w->arg);
+    w->fn(w->fd, plx__pollset_answer(w->events, p.revents), w->arg);
 }
 
 static void on_watch(struct plx_loop *l, struct plx_watch *w, unsigned events)

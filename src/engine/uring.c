@@ -27,6 +27,7 @@
 #if PLX_HAVE_LIBURING
 
 #include "engine/uring.h"
+#include "selector/pollset.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -392,9 +393,7 @@ static void submit_watch(struct plx_loop *l, struct target *t, unsigned events)
 {
     struct plx_watch *w = t->owner;
     struct io_uring_sqe *sqe = get_sqe(l);
-    unsigned mask =
-        (events & PLX_READ ? (unsigned)POLLIN : 0u) | (events & PLX_WRITE ? (unsigned)POLLOUT : 0u);
-    io_uring_prep_poll_add(sqe, w->fd, mask);
+    io_uring_prep_poll_add(sqe, w->fd, (unsigned)plx__pollset_asked(events));
     sqe->user_data = target_data(OP_WATCH, t);
 }
 
@@ -402,11 +401,8 @@ static void on_watch(struct plx_loop *l, struct target *t, int res)
 {
     struct plx_watch *w = t->owner;
     if (w) {
-        unsigned mask = res < 0 ? (unsigned)POLLERR : (unsigned)res;
-        unsigned events = (mask & POLLIN ? PLX_READ : 0) | (mask & POLLOUT ? PLX_WRITE : 0) |
-                          (mask & POLLHUP ? PLX_HUP | (w->events & PLX_READ) : 0) |
-                          (mask & (POLLERR | POLLNVAL) ? PLX_ERR | w->events : 0);
-        w->fn(w->fd, events, w->arg);
+        short found = (short)(res < 0 ? POLLERR : res);
+        w->fn(w->fd, plx__pollset_answer(w->events, found), w->arg);
     }
     if (t->owner) /* a poll is one shot; asking again makes it level-triggered */
         submit_watch(l, t, w->events);

@@ -4,6 +4,7 @@
 #define POLLUX_SELECTOR_POLLSET_H
 
 #include <poll.h>
+#include <pollux/selector.h>
 #include <stddef.h>
 
 struct plx__pollset {
@@ -25,5 +26,11 @@ void plx__pollset_free(struct plx__pollset *);
  * ready, for recv and send no longer block; the front leaves only what was registered for. */
 short plx__pollset_asked(unsigned events);
 unsigned plx__pollset_found(short revents);
+
+/* What poll found, for somebody who asked for `asked`. */
+static inline unsigned plx__pollset_answer(unsigned asked, short revents)
+{
+    return plx__pollset_found(revents) & (asked | PLX_HUP | PLX_ERR);
+}
 
 #endif
