@@ -77,7 +77,7 @@ void plx__blocking_end(struct plx__task *t, enum plx__end how)
 
 static int ending(const struct plx__task *t)
 {
-    return atomic_load_explicit(&t->ending, memory_order_relaxed);
+    return atomic_load_explicit(&t->ending, memory_order_acquire);
 }
 
 /* An error that we brought about by shutting the socket down is none of the peer's. */
