@@ -12,10 +12,14 @@
  * on_close follows, with the reason (-ECONNREFUSED, -ETIMEDOUT, ...). Where the system refuses at
  * once (a unix socket without a server) the call itself returns that error and nothing follows.
  * `state` (may be NULL) is copied into the connection's state, handler->state_size bytes. `*out`
- * may be NULL. -EOPNOTSUPP  the model has no PLX_CAP_CONNECT -EMFILE -ENFILE -ENOBUFS -ENOMEM
- * -EADDRNOTAVAIL -EAGAIN  as socket(2), connect(2) In the blocking models the call itself does not
- * wait; the connection is served in the loop's next turn (`blocking`) or by its own thread, and
- * `*out` is NULL: it is not on this loop.
+ * may be NULL.
+ *
+ *   -EOPNOTSUPP  the model has no PLX_CAP_CONNECT, or the loop is that of one connection
+ *   -ECANCELED   the loop is being closed
+ *   -EMFILE -ENFILE -ENOBUFS -ENOMEM -EADDRNOTAVAIL -EAGAIN   as socket(2), connect(2)
+ *
+ * In the blocking models the call itself does not wait; the connection is served in the loop's
+ * next turn (`blocking`) or by its own thread, and `*out` is NULL: it is not on this loop.
  */
 int plx_connect(struct plx_loop *, const struct plx_addr *to, const struct plx_handler *,
                 const void *state, struct plx_conn **out);

@@ -43,8 +43,9 @@ struct plx_handler {
     /* After plx_send() had returned 1: the output queue has fallen to the low-water mark. */
     void (*on_drain)(struct plx_conn *);
 
-    /* The peer finished sending (half-close), or the server drains and there will be no more
-     * input. Output is still possible. Without on_eof the library calls plx_finish(). */
+    /* The peer finished sending (half-close): output is still possible. Without on_eof the library
+     * calls plx_finish(). Or the server drains and there will be no more input: then plx_finish()
+     * is called right after, so what is sent within on_eof is the last. */
     void (*on_eof)(struct plx_conn *);
 
     /* Exactly once for each connection, and last. err = 0: ended by both sides; else -errno:

@@ -108,7 +108,8 @@ void plx_stats_add(struct plx_stats *a, const struct plx_stats *b);
 /*
  * Runs fn(arg) on the loop's thread at its next turn, in the order posted. Any thread. A loop that
  * is closed forgets what had not run: whatever `arg` owns stays the caller's to free then.
- * In the `blocking` model this is between connections. -ENOMEM.
+ * In the `blocking` model this is when the connection being served lets go of the thread: after a
+ * message of its own, or its end. -ENOMEM.
  */
 int plx_loop_post(struct plx_loop *, void (*fn)(void *arg), void *arg);
 
@@ -132,8 +133,10 @@ struct plx_signal;
 /*
  * Calls fn(signo, arg) on the loop's thread after the signal came in; several that came in between
  * two turns may be one call. Installs a handler with sigaction(2), without SA_RESTART, and puts the
- * former disposition back on stop. One watcher per signal number in a process. -EBUSY  somebody
- * watches it already   -EINVAL  no such signal, or SIGKILL, SIGSTOP
+ * former disposition back on stop. One watcher per signal number in a process.
+ *   -EBUSY  somebody watches it already
+ *   -EINVAL  no such signal, or SIGKILL, SIGSTOP
+ *   -EOPNOTSUPP  the loop is that of one connection
  */
 int plx_signal_start(struct plx_loop *, int signo, void (*fn)(int signo, void *arg), void *arg,
                      struct plx_signal **out);

@@ -13,7 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum pooled_state { CONNECTING, LENT, IDLE };
+enum pooled_state { CONNECTING, LENT, IDLE, LOST };
 
 struct pooled { /* the connection's state */
     struct plx_pool *pool;
@@ -176,8 +176,10 @@ static void on_close(struct plx_conn *c, int err)
         refuse(p, err ? err : -ECANCELED);
         break;
     case IDLE: idle_remove(p, k); break;
+    case LOST: break;
     case LENT:
         p->stats.lent--;
+        k->state = LOST; /* giving it back now is too late */
         if (k->user && k->user->on_lost)
             k->user->on_lost(c, err, k->arg);
         break;
@@ -285,7 +287,9 @@ void plx_pool_put(struct plx_pool *p, struct plx_conn *c, bool reusable)
         return;
     p->stats.lent--;
     k->user = NULL;
-    if (reusable && !p->closing && !plx_conn_ended(c)) {
+    plx_resume(c); /* a pause was the borrower's */
+    /* Input that he left belongs to an exchange that is not over. */
+    if (reusable && !c->in && !p->closing && !plx_conn_ended(c)) {
         p->stats.reused += p->waiting != NULL;
         offer(p, k);
         return;

@@ -185,8 +185,6 @@ void plx__conn_retire(struct plx_conn *c)
         return;
     set_phase(c, PLX__ENDED);
     c->flags |= PLX__F_DEAD | PLX__F_BUSY; /* nothing that on_close does leads anywhere */
-    plx__socket_close(c->fd, c->flags & PLX__F_RESET);
-    PLX__COUNT(l, calls_other, 1);
     if (c->flags & PLX__F_OPENED)
         PLX__COUNT(l, closed, 1);
     if (plx__logs(l, PLX_LOG_INFO)) {
@@ -196,6 +194,10 @@ void plx__conn_retire(struct plx_conn *c)
     }
     if (c->handler->on_close)
         c->handler->on_close(c, c->err);
+    plx__socket_close(c->fd,
+                      c->flags & PLX__F_RESET); /* after on_close, which may ask for the peer */
+    c->fd = -1;
+    PLX__COUNT(l, calls_other, 1);
     if (c->flags & PLX__F_GATED)
         plx__group_leave(l->group, &c->peer);
     if (l->lent.conn == c)
@@ -372,7 +374,7 @@ uint64_t plx_conn_number(const struct plx_conn *c)
 void plx_conn_peer(const struct plx_conn *c, struct plx_addr *out)
 {
     struct plx__peer peer = c->peer;
-    if (!peer.family && !(c->flags & PLX__F_DEAD))
+    if (!peer.family && c->fd >= 0)
         plx__socket_peer(c->fd, &peer);
     plx__peer_get(&peer, out);
 }

@@ -192,6 +192,7 @@ void plx__conn_dirty(struct plx_conn *);
 
 struct plx__listen_socket {
     int fd;
+    bool drained;    /* non-blocking for good; under the group's lock */
     atomic_int refs; /* loops that accept from it */
 };
 

@@ -113,6 +113,8 @@ static void shed(struct plx__listener *ls)
     close(ls->spare);
     ls->spare = -1;
     bool blocking = ls->loop->engine->blocking_listener;
+    /* The flag is the socket's, which other workers may share; so only one of them at a time. */
+    pthread_mutex_lock(&ls->loop->group->lock);
     if (blocking)
         (void)plx__socket_blocking(ls->socket->fd, false);
     for (int i = 0; i < SHED_MOST; i++) {
@@ -124,8 +126,9 @@ static void shed(struct plx__listener *ls)
         PLX__COUNT(ls->loop, refused, 1);
         close(fd);
     }
-    if (blocking)
+    if (blocking && !ls->socket->drained)
         (void)plx__socket_blocking(ls->socket->fd, true);
+    pthread_mutex_unlock(&ls->loop->group->lock);
     open_spare(ls);
 }
 

@@ -86,12 +86,16 @@ static int64_t time_or(int64_t value, int64_t standard)
     return value == 0 ? standard : value;
 }
 
+/* The clock of the limits counts milliseconds in 31 bits, which is 24.8 days. */
+#define LIMIT_MOST (20 * 86400 * PLX_SECOND)
+
 static int bad_limits(const struct plx_limits *m, struct plx_why *why)
 {
     const int64_t times[] = {m->idle_ns, m->write_ns, m->linger_ns, m->connect_ns};
     for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
-        if (times[i] < 0 && times[i] != PLX_OFF) {
-            plx__why(why, "use a positive time, or none", "a time limit is negative");
+        if ((times[i] < 0 && times[i] != PLX_OFF) || times[i] > LIMIT_MOST) {
+            plx__why(why, "use a time of up to 20 days, or none",
+                     "a time limit is negative or too long");
             return -EINVAL;
         }
     }
@@ -315,6 +319,8 @@ void plx_loop_close(struct plx_loop *l)
     if (!l)
         return;
     plx__loop_end(l);
+    pthread_mutex_lock(&l->post_lock); /* whoever made us stop may still be about to wake us */
+    pthread_mutex_unlock(&l->post_lock);
     l->engine->close(l);
     plx__signals_free(l);
     plx__timers_free(l);
@@ -335,9 +341,9 @@ static int post(struct plx_loop *l, struct plx__post what)
     *l->posted_end = p;
     l->posted_end = &p->next;
     atomic_store(&l->has_posted, true);
-    pthread_mutex_unlock(&l->post_lock);
     if (!l->parent)
-        l->engine->wake(l);
+        l->engine->wake(l); /* under the lock: what was posted may lead to the loop's close */
+    pthread_mutex_unlock(&l->post_lock);
     return 0;
 }
 
@@ -431,8 +437,12 @@ static void begin_drain(struct plx_loop *l)
     for (struct plx__listener *ls = l->listeners; ls; ls = ls->next) {
         if (!ls->active)
             continue;
-        if (l->engine->blocking_listener) /* for good: every worker of the socket drains */
+        if (l->engine->blocking_listener) { /* for good: every worker of the socket drains */
+            pthread_mutex_lock(&l->group->lock);
+            ls->socket->drained = true;
             (void)plx__socket_blocking(ls->socket->fd, false);
+            pthread_mutex_unlock(&l->group->lock);
+        }
         plx__accept_batch(ls, 1024);
     }
     plx__listeners_close(l); /* before anybody is told, so that nobody comes back */
@@ -497,7 +507,8 @@ int plx_loop_turn(struct plx_loop *l, int64_t timeout_ns)
         return n;
     plx__signals_run(l);
     plx__loop_chores(l);
-    if (asked >= l->sweep_at && n >= 0 && !l->more)
+    /* A loop that never gets to the end of what is ready judges all the same, a second late. */
+    if (n >= 0 && asked >= l->sweep_at && (!l->more || asked - l->sweep_at > PLX_SECOND))
         sweep(l, asked);
     settle_dirty(l);
     free_dead(l);
@@ -521,20 +532,24 @@ void plx_loop_stop(struct plx_loop *l)
 {
     if (l->parent)
         l = l->parent;
+    pthread_mutex_lock(&l->post_lock); /* as in post() */
     atomic_store(&l->stop, true);
     if (l->engine->end)
         l->engine->end(l, PLX__RETURN);
     l->engine->wake(l);
+    pthread_mutex_unlock(&l->post_lock);
 }
 
 void plx_loop_drain(struct plx_loop *l)
 {
     if (l->parent)
         l = l->parent;
+    pthread_mutex_lock(&l->post_lock);
     atomic_store(&l->drain, true);
     if (l->engine->end && !(l->row->pub.caps & PLX_CAP_CONCURRENT))
         l->engine->end(l, PLX__POLITELY); /* the loop's thread itself sits in a connection */
     l->engine->wake(l);
+    pthread_mutex_unlock(&l->post_lock);
 }
 
 int64_t plx_loop_now(const struct plx_loop *l)
@@ -556,6 +571,8 @@ int plx_watch_start(struct plx_loop *l, int fd, unsigned events, void (*fn)(int,
         return -EINVAL;
     if (l->parent || !(l->row->pub.caps & PLX_CAP_WATCH))
         return -EOPNOTSUPP;
+    if (l->ended)
+        return -ECANCELED;
     for (const struct plx_watch *w = l->watches; w; w = w->next) {
         if (w->fd == fd)
             return -EEXIST;

@@ -38,6 +38,8 @@ int plx_signal_start(struct plx_loop *l, int signo, void (*fn)(int, void *), voi
 {
     if (signo < 1 || signo >= NSIG || !fn)
         return -EINVAL;
+    if (l->parent)
+        return -EOPNOTSUPP;
     struct plx_signal *s = calloc(1, sizeof(*s));
     if (!s)
         return -ENOMEM;

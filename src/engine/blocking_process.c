@@ -144,7 +144,10 @@ void plx__reap_process(struct plx_loop *l, struct plx__worker *w)
     PLX__COUNT(l, calls_other, 2);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         PLX__COUNT(l, errors, 1);
-        PLX__COUNT(l, closed, 1); /* which the child no longer could */
+        struct plx_stats child = {0};
+        plx__stats_add(&child, w->counters);
+        if (child.accepted > child.closed)
+            PLX__COUNT(l, closed, 1); /* which the child no longer could */
         plx__log(l, PLX_LOG_WARN, "the process of connection %llu (pid %d) ended by %s %d",
                  (unsigned long long)w->task.socket.number, (int)w->pid,
                  WIFSIGNALED(status) ? "signal" : "status",

@@ -40,6 +40,7 @@
 #define CQE_F_BUF_MORE (1u << 4)
 #define BATCH          1024 /* completions per turn */
 #define IOV_MOST       16
+#define MULTISHOT      2 /* of a receive in flight: it is one */
 /* Waits of 10 ms for completions when a loop ends; a kernel that keeps one back loses its ring. */
 #define HALT_TRIES   200
 #define DRAIN_BUDGET 16 /* receives in a row for one connection that drains */
@@ -129,7 +130,7 @@ static void arm_receive(struct plx_loop *l, struct plx_conn *c)
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->buf_group = PLX__RING_GROUP;
     sqe->user_data = conn_data(OP_RECV, c);
-    c->eng.ring.receiving = 1;
+    c->eng.ring.receiving = r->multishot ? MULTISHOT : 1;
 }
 
 static void cancel_receive(struct plx_loop *l, struct plx_conn *c)
@@ -297,17 +298,21 @@ static void take_data(struct plx_loop *l, struct plx_conn *c, const struct io_ur
 static void on_receive(struct plx_loop *l, struct plx_conn *c, const struct io_uring_cqe *cqe)
 {
     struct plx__ring *r = l->state;
+    bool multishot = c->eng.ring.receiving == MULTISHOT;
     if (!(cqe->flags & IORING_CQE_F_MORE)) {
         c->eng.ring.receiving = 0;
         c->eng.ring.cancelling = 0;
     }
+    if (cqe->res <= 0 &&
+        (cqe->flags & (IORING_CQE_F_BUFFER | CQE_F_BUF_MORE)) == IORING_CQE_F_BUFFER)
+        plx__ring_give(r, cqe->flags >> IORING_CQE_BUFFER_SHIFT); /* taken and not used */
     if (cqe->res > 0)
         take_data(l, c, cqe);
     else if (cqe->res == 0)
         plx__conn_received(c, NULL, 0);
     else if (cqe->res == -ENOBUFS)
         plx__conn_dirty(c); /* armed again at the end of the turn, when buffers are back */
-    else if (cqe->res == -EINVAL && r->multishot)
+    else if (cqe->res == -EINVAL && multishot)
         r->multishot = false; /* Linux before 6.0: one receive at a time */
     else if (cqe->res != -ECANCELED && cqe->res != -EINTR && cqe->res != -EAGAIN)
         plx__conn_received(c, NULL, cqe->res);
@@ -475,7 +480,7 @@ static int reap(struct plx_loop *l)
     struct plx__ring *r = l->state;
     struct io_uring_cqe *cqe;
     int n = 0;
-    while (n < BATCH && io_uring_peek_cqe(&r->ring, &cqe) == 0) {
+    while (!r->dead && n < BATCH && io_uring_peek_cqe(&r->ring, &cqe) == 0) {
         struct io_uring_cqe one = *cqe; /* handling it may submit, and so need its place */
         io_uring_cqe_seen(&r->ring, cqe);
         complete(l, &one);
@@ -497,6 +502,8 @@ static int turn(struct plx_loop *l, int64_t timeout_ns)
     if (rc < 0 && rc != -ETIME && rc != -EINTR && rc != -EAGAIN && rc != -EBUSY)
         return rc;
     int n = reap(l);
+    if (r->dead)
+        return -EBADFD;
     if (n == 0 && rc < 0) { /* what came in while the process was stopped is not posted yet */
         (void)enter(l, 0);
         n = reap(l);

@@ -314,7 +314,10 @@ void plx_server_stop(struct plx_server *s)
 int plx_server_wait(struct plx_server *s, int64_t timeout_ns)
 {
     struct timespec until;
-    int64_t at = timeout_ns < 0 ? 0 : plx__clock() + timeout_ns;
+    int64_t now = plx__clock();
+    if (timeout_ns > INT64_MAX - now)
+        timeout_ns = PLX_FOREVER;
+    int64_t at = timeout_ns < 0 ? 0 : now + timeout_ns;
     until =
         (struct timespec){.tv_sec = (time_t)(at / PLX_SECOND), .tv_nsec = (long)(at % PLX_SECOND)};
     int err = 0;
