@@ -218,8 +218,9 @@ void plx__conn_dirty(struct plx_conn *c)
     if (c->flags & (PLX__F_DIRTY | PLX__F_DEAD))
         return;
     c->flags |= PLX__F_DIRTY;
-    c->next = c->loop->dirty;
-    c->loop->dirty = c;
+    c->next = NULL;
+    *c->loop->dirty_end = c;
+    c->loop->dirty_end = &c->next;
 }
 
 /* ---- wants ---- */
@@ -321,6 +322,21 @@ static int64_t write_left(struct plx_conn *c)
     return rest <= 0 ? 0 : rest < limit / 4 ? rest : limit / 4;
 }
 
+/* A peer that never pauses is never quiet. So that a drain ends, it is called so after the linger
+ * time; what it sends from then on is discarded. */
+static int64_t drain_left(struct plx_conn *c)
+{
+    struct plx_loop *l = c->loop;
+    if (!(c->flags & PLX__F_DRAINING) || c->phase != PLX__OPEN || l->limits.linger_ns <= 0)
+        return INT64_MAX;
+    int64_t rest = l->drain_since + l->limits.linger_ns - l->now;
+    if (rest > 0)
+        return rest;
+    plx__conn_quiet(c);
+    plx__conn_dirty(c);
+    return INT64_MAX;
+}
+
 int64_t plx__conn_judge(struct plx_conn *c)
 {
     struct plx_loop *l = c->loop;
@@ -332,6 +348,7 @@ int64_t plx__conn_judge(struct plx_conn *c)
     case PLX__FINISHING: idle = left(c, c->moved_ms, l->limits.idle_ns); break;
     case PLX__LINGERING: idle = left(c, c->moved_ms, l->limits.linger_ns); break;
     }
+    int64_t drain = drain_left(c);
     int64_t write = write_left(c);
     if (write <= 0) {
         PLX__COUNT(l, timeouts_write, 1);
@@ -344,6 +361,8 @@ int64_t plx__conn_judge(struct plx_conn *c)
         plx__conn_fail(c, -ETIMEDOUT);
     } else {
         int64_t next = idle < write ? idle : write;
+        if (drain < next)
+            next = drain;
         return next == INT64_MAX ? next : l->now + next;
     }
     return INT64_MAX;

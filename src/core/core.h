@@ -346,7 +346,8 @@ struct plx_loop {
     struct plx__slot *slots;
     uint32_t nslots, slots_cap, free_slot;
     size_t nconn; /* connections, those in threads and processes of this loop included */
-    struct plx_conn *dirty, *dead;
+    struct plx_conn *dirty, **dirty_end; /* in the order they became so */
+    struct plx_conn *dead;
     struct plx__chunks chunks;
 
     struct plx_timer **heap;
@@ -363,7 +364,8 @@ struct plx_loop {
     pthread_mutex_t post_lock;
     struct plx__post *posted, **posted_end;
     atomic_bool has_posted, stop, drain;
-    bool ended;          /* plx__loop_end() */
+    bool ended; /* plx__loop_end() */
+    int64_t drain_since;
     bool draining, more; /* more: the last wait did not report everything that is ready */
 
     struct plx__counters *counters; /* its own, or where the parent can read them */

@@ -167,6 +167,7 @@ static struct plx_loop *make(const struct plx__model *row)
     l->free_slot = UINT32_MAX;
     l->sweep_at = INT64_MAX;
     l->posted_end = &l->posted;
+    l->dirty_end = &l->dirty;
     l->counters = &l->own_counters;
     l->start = plx__clock();
     plx__loop_update(l);
@@ -264,6 +265,7 @@ static void settle_dirty(struct plx_loop *l)
     /* Only what is dirty now: a handler that dirties itself again waits for the next turn. */
     struct plx_conn *list = l->dirty;
     l->dirty = NULL;
+    l->dirty_end = &l->dirty;
     while (list) {
         struct plx_conn *c = list;
         list = c->next;
@@ -447,6 +449,10 @@ static void begin_drain(struct plx_loop *l)
     }
     plx__listeners_close(l); /* before anybody is told, so that nobody comes back */
     l->draining = true;
+    plx__loop_update(l);
+    l->drain_since = l->now;
+    if (l->nconn && l->limits.linger_ns > 0)
+        plx__loop_deadline(l, l->now + l->limits.linger_ns);
     if (l->engine->end)
         l->engine->end(l, PLX__POLITELY);
     for (uint32_t i = 0; i < l->nslots; i++) {

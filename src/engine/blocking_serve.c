@@ -94,6 +94,7 @@ static void note_ending(struct plx__task *t, struct plx_conn *c)
         plx__conn_fail(c, -ECANCELED);
     } else if (how && !(c->flags & PLX__F_DRAINING)) {
         c->flags |= PLX__F_DRAINING;
+        c->loop->drain_since = c->loop->now;
         (void)plx__socket_blocking(c->fd, true); /* undoes what woke us; writes may block again */
     }
 }

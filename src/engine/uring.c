@@ -295,6 +295,16 @@ static void take_data(struct plx_loop *l, struct plx_conn *c, const struct io_ur
         plx__ring_give(r, id);
 }
 
+/* Somebody's multishot has taken all the buffers. It is armed again at the end of the turn, when
+ * they are back; but then the same one may be first again. So that none starves, each who went
+ * without gets one plain receive. */
+static void without_buffers(struct plx_loop *l, struct plx_conn *c)
+{
+    if (!c->eng.ring.receiving && (plx__conn_want(c) & PLX__WANT_READ))
+        (void)receive_now(l, c);
+    plx__conn_dirty(c);
+}
+
 static void on_receive(struct plx_loop *l, struct plx_conn *c, const struct io_uring_cqe *cqe)
 {
     struct plx__ring *r = l->state;
@@ -311,7 +321,7 @@ static void on_receive(struct plx_loop *l, struct plx_conn *c, const struct io_u
     else if (cqe->res == 0)
         plx__conn_received(c, NULL, 0);
     else if (cqe->res == -ENOBUFS)
-        plx__conn_dirty(c); /* armed again at the end of the turn, when buffers are back */
+        without_buffers(l, c);
     else if (cqe->res == -EINVAL && multishot)
         r->multishot = false; /* Linux before 6.0: one receive at a time */
     else if (cqe->res != -ECANCELED && cqe->res != -EINTR && cqe->res != -EAGAIN)

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 static void ended(struct server *s)
@@ -180,6 +181,29 @@ static void drain_flushes(struct test *t)
            (long long)extra + taken * RECORD);
 }
 
+/* A peer that never stops sending is not waited for for ever: after the linger time its end comes. */
+static void drain_endless(struct test *t)
+{
+    static char piece[65536];
+    struct server s;
+    server_start(t, &(struct server_opts){.limits = {.linger_ns = MS(500)}}, &s);
+    int fd = dial(&s);
+    int64_t start = now();
+    bool told = false, over = false;
+    while (!over) {
+        if (!told && now() - start > MS(100)) {
+            told = true;
+            server_drain(&s);
+        }
+        REQUIRE(t, now() - start < PATIENCE, "drain: expected the end, the echo goes on");
+        (void)send(fd, piece, sizeof(piece), MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t n = recv(fd, piece, sizeof(piece), MSG_DONTWAIT);
+        over = n == 0 || (n < 0 && errno != EAGAIN);
+    }
+    hang_up(fd);
+    ended(&s);
+}
+
 /* The second SIGTERM does not wait for a peer that will never read. */
 static void stop_at_once(struct test *t)
 {
@@ -203,6 +227,7 @@ const struct case_row cases_drain[] = {
     {.name = "drain_without_connections", .run = drain_without_connections},
     {.name = "drain_unread", .run = drain_unread},
     {.name = "drain_load", .run = drain_load},
+    {.name = "drain_endless", .run = drain_endless},
     {.name = "drain_flushes", .run = drain_flushes},
     {.name = "stop_at_once", .run = stop_at_once},
     {0},
