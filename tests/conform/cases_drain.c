@@ -181,7 +181,7 @@ static void drain_flushes(struct test *t)
            (long long)extra + taken * RECORD);
 }
 
-/* A peer that never stops sending is not waited for for ever: after the linger time its end comes. */
+/* A peer that never stops sending is not waited for without end: the linger time bounds it. */
 static void drain_endless(struct test *t)
 {
     static char piece[65536];
