@@ -16,7 +16,8 @@
 struct plx_loop;
 struct plx_model;
 
-/* Limits of every connection of a loop. 0 = the default named here; times may be PLX_OFF. */
+/* Limits of every connection of a loop. 0 = the default named here; times may be PLX_OFF, and are
+ * at most 20 days. */
 struct plx_limits {
     size_t high_water;  /* bytes queued above which input stops          [256 KiB] */
     size_t low_water;   /* ... and at which it starts again, < high      [high / 4] */
@@ -24,7 +25,8 @@ struct plx_limits {
     size_t input_cap;   /* bytes a handler may leave unconsumed           [1 MiB] */
     int64_t idle_ns;    /* no byte in either direction for so long: drop  [5 min] */
     int64_t write_ns;   /* queued output and no progress for so long: drop [30 s] */
-    int64_t linger_ns;  /* how long to await the peer's end after ours    [2 s] */
+    int64_t linger_ns;  /* how long to await the peer's end after ours, and
+                         * in a drain a pause in what it sends            [2 s] */
     int64_t connect_ns; /* outgoing connections: time to establish        [10 s] */
 };
 
