@@ -389,7 +389,15 @@ void plx__loop_end(struct plx_loop *);
 void plx__loop_update(struct plx_loop *); /* reads the clock into now, now_ms */
 /* The same after a wait that was to take at most `timeout_ns` (< 0 = any time). */
 void plx__loop_waited(struct plx_loop *, int64_t timeout_ns);
-void plx__loop_worked(struct plx_loop *);               /* the same after callbacks have run */
+void plx__loop_worked(struct plx_loop *); /* the same after callbacks have run */
+/* Empties the list of connections whose wants changed; linked by `next`, first come first. */
+static inline struct plx_conn *plx__loop_take_dirty(struct plx_loop *l)
+{
+    struct plx_conn *list = l->dirty;
+    l->dirty = NULL;
+    l->dirty_end = &l->dirty;
+    return list;
+}
 void plx__loop_deadline(struct plx_loop *, int64_t at); /* a limit may have passed at `at` */
 
 /* The loop of one connection inside a thread or process of `parent`; no engine state of its own. */

@@ -263,9 +263,7 @@ static void drop_posted(struct plx_loop *l)
 static void settle_dirty(struct plx_loop *l)
 {
     /* Only what is dirty now: a handler that dirties itself again waits for the next turn. */
-    struct plx_conn *list = l->dirty;
-    l->dirty = NULL;
-    l->dirty_end = &l->dirty;
+    struct plx_conn *list = plx__loop_take_dirty(l);
     while (list) {
         struct plx_conn *c = list;
         list = c->next;

@@ -220,10 +220,11 @@ static inline struct iovec front(struct plx_conn *c)
  * own events; whether it was on it. */
 static inline bool take_dirty(struct fixture *f)
 {
-    if (!f->loop->dirty)
+    struct plx_conn *list = plx__loop_take_dirty(f->loop);
+    if (!list)
         return false;
-    assert_ptr_equal(f->loop->dirty, f->c);
-    f->loop->dirty = f->c->next;
+    assert_ptr_equal(list, f->c);
+    assert_null(list->next);
     f->c->flags = (uint16_t)(f->c->flags & ~PLX__F_DIRTY);
     return true;
 }
