@@ -366,6 +366,7 @@ struct plx_loop {
     atomic_bool has_posted, stop, drain;
     bool ended; /* plx__loop_end() */
     int64_t drain_since;
+    bool grace;          /* a sweep was put off once */
     bool draining, more; /* more: the last wait did not report everything that is ready */
 
     struct plx__counters *counters; /* its own, or where the parent can read them */

@@ -42,7 +42,7 @@ void plx__loop_update(struct plx_loop *l)
  * suspended machine). The clock of the time limits stands still meanwhile, for input could not be
  * read: it would be unjust to call that time the peer's silence.
  */
-#define AWAY (200 * PLX_MSEC)
+#define AWAY (50 * PLX_MSEC)
 
 void plx__loop_waited(struct plx_loop *l, int64_t timeout_ns)
 {
@@ -68,6 +68,12 @@ void plx__loop_worked(struct plx_loop *l)
     plx__loop_update(l);
     if (l->now - before < LONG_WORK)
         return;
+    /* A stop in the middle of work stopped libc's AIO threads too: give them a moment to tell what
+     * has come, but only once, or a loop of long callbacks would never judge anybody. */
+    if (l->now - before >= AWAY && !l->grace && l->sweep_at < l->now + AWAY) {
+        l->sweep_at = l->now + AWAY;
+        l->grace = true;
+    }
     /* The millisecond before now, so that who is silent is not taken for moving in the next work,
      * which may begin in the same one. */
     for (uint32_t i = 0; i < l->nslots; i++) {
@@ -412,6 +418,7 @@ static int64_t granularity(const struct plx_limits *m)
 static void sweep(struct plx_loop *l, int64_t asked)
 {
     int64_t next = INT64_MAX;
+    l->grace = false;
     set_now(l, asked);
     l->sweep_at = INT64_MAX;
     for (uint32_t i = 0; i < l->nslots; i++) {
