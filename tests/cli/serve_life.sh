@@ -33,7 +33,7 @@ connected()
 }
 
 for m in $(running_models); do
-    rm -f log
+    rm -f log got # of the model before
     serve --model "$m" --drain 20s --log-file log --stats 24h
     mkfifo pipe
     ask <pipe >got 2>/dev/null & # the drain ends it before its input ends, and it says so
