@@ -14,7 +14,6 @@ struct plx__ring {
     struct io_uring ring;
     bool disabled;  /* not yet enabled by the thread that runs it */
     bool multishot; /* multishot receive works */
-    bool incremental;
     struct io_uring_buf_ring *bufs;
     unsigned nbufs, buf_size;
     unsigned char *memory;

@@ -60,11 +60,9 @@ static int make_buffers(struct plx__ring *r)
     }
     r->bufs = bufs;
     r->memory = memory;
-    r->incremental = true;
     r->nbufs = BUFS_INC;
     int rc = register_buffers(r, r->nbufs, true);
     if (rc == -EINVAL) {
-        r->incremental = false;
         r->nbufs = PLX__RING_BUFS;
         rc = register_buffers(r, r->nbufs, false);
     }
