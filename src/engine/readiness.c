@@ -29,6 +29,8 @@
 #define BATCH 256
 /* Receives of 64 KiB from one connection before others get their turn. */
 #define READ_BUDGET 4
+/* Nor does one whose handler took this long get another before the others were looked at. */
+#define TURN_MOST (10 * PLX_MSEC)
 /* Sends to one connection before others get their turn; as libuv's count in uv__write. */
 #define WRITE_BUDGET  32
 #define ACCEPT_BUDGET 64
@@ -142,6 +144,8 @@ static void read_some(struct plx_loop *l, struct plx_conn *c)
             c->eng.ready.may_read = 0;
             return;
         }
+        if (plx__clock() - l->now > TURN_MOST)
+            budget = 0;
     }
 }
 

@@ -45,7 +45,7 @@ static void idle_under_load(struct test *t)
     server_start(t, &(struct server_opts){.mode = MODE_STALL, .limits = {.idle_ns = MS(600)}}, &s);
     int busy = dial(&s), silent = dial(&s);
     echo_once(t, silent, 1);
-    int64_t end = now() + SCALE(5, 15) * PLX_SECOND;
+    int64_t end = now() + SCALE(12, 20) * PLX_SECOND;
     while (quiet(silent, 0)) {
         REQUIRE(t, now() < end, "a silent connection beside a busy one: expected its end");
         put(t, busy, "Z", 1);
