@@ -24,6 +24,25 @@
 int plx_connect(struct plx_loop *, const struct plx_addr *to, const struct plx_handler *,
                 const void *state, struct plx_conn **out);
 
+/*
+ * The same from the source address `from`; NULL = the system chooses, and that is plx_connect().
+ * Port 0 in `from` = any port. It is chosen at connect time, so that each pair of source and
+ * destination has a range of ports of its own (Linux: ip_local_port_range, 28232 by default); where
+ * the system cannot do that (ip(7), IP_BIND_ADDRESS_NO_PORT, is of Linux 4.2), a source has one
+ * range for all its destinations. The wildcard 0.0.0.0 or [::] leaves the address to the system, so
+ * that with a port only the port is chosen. Further errors, after which nothing follows:
+ *
+ *   -EINVAL         `from` is not of the family of `to`, or is multicast of IPv6; or it is a unix
+ *                   address: a client's name would be a file that somebody has to remove after it
+ *   -EADDRNOTAVAIL  `from` is not an address of this machine (broadcast and multicast of IPv4 are
+ *                   none), or it has no free port to `to`
+ *   -EADDRINUSE     the port of `from` is in use. After a connection that this side ended first
+ *                   it is for a minute more (TIME_WAIT)
+ *   -EACCES         the port of `from` is a privileged one
+ */
+int plx_connect_from(struct plx_loop *, const struct plx_addr *to, const struct plx_addr *from,
+                     const struct plx_handler *, const void *state, struct plx_conn **out);
+
 /* ---- a pool of connections to one address ---- */
 
 struct plx_pool;

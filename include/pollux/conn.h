@@ -29,6 +29,11 @@ struct plx_handler {
     const char *name;
     size_t state_size; /* bytes of zeroed user state per connection, see plx_conn_state() */
     void *user;        /* anything shared by all connections of this handler */
+    /* Input goes on while the queue is above the high-water mark; plx_send() tells of the mark as
+     * ever. For a client that sends in bulk to a server that answers: if both ends stopped reading
+     * until the other had read, both would wait for ever. The blocking models, whose thread waits
+     * in send(2) itself, cannot read meanwhile. */
+    bool reads_always;
 
     /* The connection is established. 0, or -errno to drop it (on_close follows). */
     int (*on_open)(struct plx_conn *);
@@ -61,7 +66,7 @@ struct plx_handler {
  *   1          accepted, and the queue is above the high-water mark: hold on until on_drain;
  *              input from this peer stops until then, so that TCP slows it down. (Two ends that
  *              both do so can wait for each other: a client that sends in bulk to an echoing
- *              server should stay below the mark and watch plx_conn_queued().)
+ *              server stays below the mark, or sets the handler's reads_always.)
  *   -EPIPE     after plx_finish() or plx_half_close(), or the connection is ended
  *   -ENOBUFS   the queue would exceed its cap: the connection is aborted with this error
  *   -ENOMEM    likewise

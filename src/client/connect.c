@@ -9,6 +9,12 @@
 int plx_connect(struct plx_loop *l, const struct plx_addr *to, const struct plx_handler *handler,
                 const void *state, struct plx_conn **out)
 {
+    return plx_connect_from(l, to, NULL, handler, state, out);
+}
+
+int plx_connect_from(struct plx_loop *l, const struct plx_addr *to, const struct plx_addr *from,
+                     const struct plx_handler *handler, const void *state, struct plx_conn **out)
+{
     if (out)
         *out = NULL;
     if (l->parent || !(l->row->pub.caps & PLX_CAP_CONNECT))
@@ -18,7 +24,7 @@ int plx_connect(struct plx_loop *l, const struct plx_addr *to, const struct plx_
     struct plx__socket s = {0};
     s.handler = handler;
     plx__peer_set(&s.peer, &to->sa, to->len);
-    s.fd = plx__socket_connect(to, &s.connecting);
+    s.fd = plx__socket_connect(to, from, &s.connecting);
     if (s.fd < 0)
         return s.fd;
     int rc = l->engine->blocking_fds && !s.connecting ? plx__socket_blocking(s.fd, true) : 0;

@@ -232,7 +232,7 @@ unsigned plx__conn_want(const struct plx_conn *c)
     switch ((enum plx__phase)c->phase) {
     case PLX__CONNECTING: return PLX__WANT_CONNECT;
     case PLX__OPEN:
-        if (c->flags & (PLX__F_PAUSED | PLX__F_THROTTLED))
+        if (plx__conn_holds_input(c))
             read = 0;
         if (!write && (c->flags & (PLX__F_HALF | PLX__F_FIN_SENT)) == PLX__F_HALF)
             write = PLX__WANT_FIN;

@@ -145,6 +145,13 @@ static inline void plx__conn_leave(struct plx_conn *c, unsigned was)
         c->flags = (uint16_t)(c->flags & ~PLX__F_BUSY);
 }
 
+/* Whether input is to wait: the handler paused it, or its own output is above the mark. */
+static inline bool plx__conn_holds_input(const struct plx_conn *c)
+{
+    return (c->flags & PLX__F_PAUSED) ||
+           ((c->flags & PLX__F_THROTTLED) && !c->handler->reads_always);
+}
+
 #define PLX__WANT_READ    0x1u
 #define PLX__WANT_WRITE   0x2u
 #define PLX__WANT_FIN     0x4u  /* shut the sending side down, then say plx__conn_fin_sent() */
@@ -249,8 +256,8 @@ void plx__listeners_close(struct plx_loop *);
 /* A listening socket. -errno with `why`. */
 int plx__socket_listen(const struct plx_addr *, bool reuseport, int backlog, bool blocking,
                        struct plx_why *);
-/* Begins a connection, non-blocking: the descriptor, established or not. */
-int plx__socket_connect(const struct plx_addr *, bool *connecting);
+/* Begins a connection, non-blocking: the descriptor, established or not. `from` may be NULL. */
+int plx__socket_connect(const struct plx_addr *to, const struct plx_addr *from, bool *connecting);
 int plx__socket_blocking(int fd, bool on);
 void plx__socket_peer(int fd, struct plx__peer *);
 /* Whether a connect that was begun is done: 0 or errno; EINPROGRESS = not yet. */

@@ -20,7 +20,7 @@
 
 static bool takes_input(const struct plx_conn *c)
 {
-    return c->phase == PLX__OPEN && !(c->flags & (PLX__F_PAUSED | PLX__F_THROTTLED));
+    return c->phase == PLX__OPEN && !plx__conn_holds_input(c);
 }
 
 /* Shows input to the handler until it takes no more. Returns how much it consumed. */

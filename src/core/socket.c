@@ -135,23 +135,62 @@ int plx__socket_listen(const struct plx_addr *a, bool reuseport, int backlog, bo
     return fd;
 }
 
-int plx__socket_connect(const struct plx_addr *a, bool *connecting)
+/*
+ * Binds an outgoing socket to its source address. Without a port the choice is left to connect(2)
+ * (ip(7), Linux 4.2): it knows the destination, so that a port is taken only for that one; bind(2)
+ * would have to take it from all destinations, and from connections without a source address too.
+ * Where the option is missing the connections work, and the limit comes sooner.
+ */
+static int bind_source(int fd, const struct plx_addr *from)
 {
-    int fd = socket(a->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool any_port = plx_addr_port(from) == 0;
+#ifdef IP_BIND_ADDRESS_NO_PORT
+    int on = 1;
+    if (any_port) /* IPPROTO_IP for IPv6 as well */
+        (void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+#endif
+    if (bind(fd, &from->sa, from->len) == 0)
+        return 0;
+    /* No port is free: bind(2) has another word for it than connect(2). */
+    return any_port && errno == EADDRINUSE ? -EADDRNOTAVAIL : -errno;
+}
+
+/* Linux binds to a broadcast or multicast address, and connects from another one without a word. */
+static bool comes_from(int fd, const struct plx_addr *from)
+{
+    static const struct plx__peer wildcard;
+    struct plx_addr a = {.len = sizeof(a) - offsetof(struct plx_addr, sa)};
+    struct plx__peer wanted, got = {0};
+    plx__peer_set(&wanted, &from->sa, from->len);
+    if (memcmp(wanted.ip, wildcard.ip, sizeof(wanted.ip)) == 0)
+        return true;
+    if (getsockname(fd, &a.sa, &a.len) == 0)
+        plx__peer_set(&got, &a.sa, a.len);
+    return memcmp(wanted.ip, got.ip, sizeof(wanted.ip)) == 0;
+}
+
+int plx__socket_connect(const struct plx_addr *to, const struct plx_addr *from, bool *connecting)
+{
+    int family = to->sa.sa_family, rc = 0;
+    if (from && (from->sa.sa_family != family || family == AF_UNIX))
+        return -EINVAL;
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
-    stream_options(fd, a->sa.sa_family);
-    *connecting = false;
-    if (connect(fd, &a->sa, a->len) == 0)
-        return fd;
+    stream_options(fd, family);
+    if (from)
+        rc = bind_source(fd, from);
+    if (rc == 0 && connect(fd, &to->sa, to->len) < 0)
+        rc = -errno;
     /* Interrupted, it goes on in the background like EINPROGRESS (connect(2)). */
-    if (errno == EINPROGRESS || errno == EINTR) {
-        *connecting = true;
-        return fd;
-    }
-    int err = errno;
-    close(fd);
-    return -err;
+    *connecting = rc == -EINPROGRESS || rc == -EINTR;
+    if (*connecting)
+        rc = 0;
+    if (rc == 0 && from && !comes_from(fd, from))
+        rc = -EADDRNOTAVAIL;
+    if (rc < 0)
+        close(fd);
+    return rc < 0 ? rc : fd;
 }
 
 int plx__socket_blocking(int fd, bool on)

@@ -118,16 +118,101 @@ static void connect_works(struct test *t)
     REQUIRE(t, !shared->broken, "contract: %s", shared->broken_what);
 }
 
+/* An address to come from. */
+static struct plx_addr source(struct test *t, const char *text)
+{
+    struct plx_addr a;
+    REQUIRE(t, plx_addr_parse(text, &a, 1, NULL) == 1, "plx_addr_parse() of %s", text);
+    return a;
+}
+
+static int connect_from(struct plx_loop *loop, const struct plx_addr *from)
+{
+    struct client k = {.size = 0};
+    return plx_connect_from(loop, &target, from, &client_handler, &k, NULL);
+}
+
+static void connect_from_child(struct test *t)
+{
+    struct plx_addr two = source(t, "127.0.0.2:0"), three = source(t, "127.0.0.3:0");
+    struct plx_addr four = source(t, "127.0.0.4:0");
+    struct plx_loop *loop = client_loop(t, NULL);
+    EXPECT(t, "plx_connect_from() 127.0.0.2", 0, connect_from(loop, &two));
+    EXPECT(t, "plx_connect_from() 127.0.0.3", 0, connect_from(loop, &three));
+    turn_until(t, loop, 3, 2);
+    EXPECT(t, "connections that the server saw from 127.0.0.2", 1, shared->value[4]);
+    EXPECT(t, "connections that the server saw from 127.0.0.3", 1, shared->value[5]);
+    int holder = socket(AF_INET, SOCK_STREAM, 0);
+    REQUIRE(t,
+            bind(holder, &four.sa, four.len) == 0 && getsockname(holder, &four.sa, &four.len) == 0,
+            "a port of 127.0.0.4: %s", plx_error_name(errno));
+    EXPECT(t, "plx_connect_from() a port in use", -EADDRINUSE, connect_from(loop, &four));
+    close(holder);
+    EXPECT(t, "plx_connect_from() a free port", 0, connect_from(loop, &four));
+    turn_until(t, loop, 3, 3);
+    EXPECT(t, "the port that the server saw", plx_addr_port(&four), shared->value[6]);
+    EXPECT(t, "plx_connect_from() NULL", 0, connect_from(loop, NULL));
+    turn_until(t, loop, 3, 4);
+    EXPECT(t, "connections that the server saw", 4, shared->value[7]);
+    EXPECT(t, "calls of on_open", 4, shared->value[0]);
+    plx_loop_close(loop);
+}
+
+/* The server notes where connections come from, value[4] to value[7], and ends them. */
+static void connect_from_works(struct test *t)
+{
+    int listener = listen_on_loopback(t, &target, 8);
+    pid_t peer = fork_child(t);
+    while (peer == 0) {
+        struct plx_addr a = {.len = sizeof(a.in)};
+        int fd = accept(listener, &a.sa, &a.len);
+        uint32_t host = ntohl(a.in.sin_addr.s_addr) - INADDR_LOOPBACK;
+        atomic_fetch_add(&shared->value[4], host == 1);
+        atomic_fetch_add(&shared->value[5], host == 2);
+        atomic_store(&shared->value[6], plx_addr_port(&a));
+        atomic_fetch_add(&shared->value[7], 1);
+        close(fd);
+    }
+    close(listener);
+    in_child(t, connect_from_child);
+    end_child(t, peer);
+}
+
+/* 192.0.2.1 is for documentation (RFC 5737), so nobody's. Linux would bind to the broadcast
+ * address, and connect from 127.0.0.1. */
+static void sources_refused(struct test *t, struct plx_loop *loop)
+{
+    static const struct {
+        const char *from;
+        int err;
+    } rows[] = {{"[::1]:0", -EINVAL},
+                {"192.0.2.1:0", -EADDRNOTAVAIL},
+                {"255.255.255.255:0", -EADDRNOTAVAIL}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct plx_addr from = source(t, rows[i].from);
+        EXPECT(t, rows[i].from, rows[i].err, connect_from(loop, &from));
+    }
+    struct plx_addr there = source(t, "unix:/no/such/directory");
+    EXPECT(t, "from a unix address", -EINVAL,
+           plx_connect_from(loop, &there, &there, &client_handler, NULL, NULL));
+    REQUIRE(t, plx_loop_turn(loop, MS(20)) >= 0, "plx_loop_turn()");
+    EXPECT(t, "callbacks", 0, shared->value[0] + shared->value[3]);
+}
+
 static void connect_fails_child(struct test *t)
 {
     struct client k = {.size = 100};
+    struct plx_addr from = source(t, "127.0.0.2:0");
     struct plx_loop *loop = client_loop(t, NULL);
-    EXPECT(t, "plx_connect() to a port without a server", 0,
-           plx_connect(loop, &target, &client_handler, &k, NULL));
-    turn_until(t, loop, 3, 1);
-    EXPECT(t, "on_close: error", -ECONNREFUSED, shared->value[2]);
-    EXPECT(t, "calls of on_open", 0, shared->value[0]);
-    EXPECT(t, "calls of on_close", 1, shared->value[3]);
+    sources_refused(t, loop);
+    for (int i = 1; i <= 2; i++) {
+        EXPECT(t, "plx_connect_from() to a port without a server", 0,
+               plx_connect_from(loop, &target, i == 1 ? NULL : &from, &client_handler, &k, NULL));
+        turn_until(t, loop, 3, i);
+        EXPECT(t, "on_close: error", -ECONNREFUSED, atomic_exchange(&shared->value[2], 0));
+        EXPECT(t, "calls of on_open", 0, shared->value[0]);
+        EXPECT(t, "calls of on_close", i, shared->value[3]);
+    }
     plx_loop_close(loop);
 }
 
@@ -236,6 +321,7 @@ static void connect_refused_child(struct test *t)
     struct plx_pool *pool;
     struct plx_loop *loop = client_loop(t, NULL);
     EXPECT(t, "plx_connect()", -EOPNOTSUPP, plx_connect(loop, &target, &client_handler, &k, NULL));
+    EXPECT(t, "plx_connect_from()", -EOPNOTSUPP, connect_from(loop, &target));
     EXPECT(t, "plx_pool_open()", -EOPNOTSUPP, plx_pool_open(loop, &config, &pool));
     EXPECT(t, "callbacks", 0, shared->value[0] + shared->value[3]);
     plx_loop_close(loop);
@@ -440,6 +526,7 @@ static void pool_fails(struct test *t)
 
 const struct case_row cases_client[] = {
     {.name = "connect", .run = connect_works, .needs = PLX_CAP_CONNECT, .refuses = connect_refused},
+    {.name = "connect_from", .run = connect_from_works, .needs = PLX_CAP_CONNECT},
     {.name = "connect_fails", .run = connect_fails, .needs = PLX_CAP_CONNECT},
     {.name = "connect_late", .run = connect_late, .needs = PLX_CAP_CONNECT},
     {.name = "connect_cancelled",

@@ -53,7 +53,7 @@ static void end_in(struct server *s, enum end_where where, enum end_how how)
 static void end_in_callbacks(struct test *t)
 {
     struct server s;
-    server_start(t, &(struct server_opts){.mode = MODE_END, .with_eof = true}, &s);
+    server_start(t, &(struct server_opts){.mode = MODE_END, .handler = WITH_EOF}, &s);
     end_in(&s, END_OPEN, END_ABORT);
     end_in(&s, END_OPEN, END_FINISH);
     end_in(&s, END_OPEN, END_ERROR);

@@ -63,7 +63,7 @@ static void drain_unread(struct test *t)
     int fd[N];
     int n = at_once(t, N);
     struct server s;
-    server_start(t, &(struct server_opts){.with_eof = true}, &s);
+    server_start(t, &(struct server_opts){.handler = WITH_EOF}, &s);
     for (int i = 0; i < n; i++) {
         fd[i] = dial(&s);
         echo_once(t, fd[i], (uint64_t)i);

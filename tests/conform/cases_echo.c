@@ -79,7 +79,7 @@ static void second_waits(struct test *t)
 static void half_close_at_0_with(struct test *t, bool with_eof)
 {
     struct server s;
-    server_start(t, &(struct server_opts){.with_eof = with_eof}, &s);
+    server_start(t, &(struct server_opts){.handler = with_eof ? WITH_EOF : PLAIN}, &s);
     int fd = dial(&s);
     half_close(t, fd);
     expect_eof(t, fd, "after a half-close at byte 0");
@@ -106,7 +106,7 @@ static void half_close_after_with(struct test *t, bool with_eof)
 {
     enum { N = 60000 };
     struct server s;
-    server_start(t, &(struct server_opts){.with_eof = with_eof}, &s);
+    server_start(t, &(struct server_opts){.handler = with_eof ? WITH_EOF : PLAIN}, &s);
     int fd = dial(&s);
     put_pattern(t, fd, 5, 0, N);
     half_close(t, fd);

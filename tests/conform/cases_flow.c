@@ -77,6 +77,43 @@ static void generator(struct test *t)
             (unsigned long long)shared->final.throttled);
 }
 
+/* Above the high mark a peer's input waits, unless the handler wants it all the same. */
+static void input_above_the_mark(struct test *t, enum handler_kind kind, long long seen)
+{
+    const size_t total = 40u << 20; /* more than the kernel's buffers take */
+    struct server s;
+    struct plx_stats stats;
+    atomic_store(&shared->value[0], (long long)total);
+    server_start(t, &(struct server_opts){.mode = MODE_GENERATE, .handler = kind}, &s);
+    int fd = dial_with(&s, 0, &(struct dial){.rcvbuf = 32768});
+    put(t, fd, "G", 1);
+    do {
+        nap(MS(10));
+        server_stats(&s, &stats);
+    } while (stats.throttled == 0);
+    nap(MS(100)); /* until the socket's buffers are full, too */
+    put(t, fd, "0123456789", 10);
+    if (seen > 1)
+        AWAIT(t, shared->record[1].bytes == seen, "expected the input to be shown");
+    else
+        nap(MS(100));
+    EXPECT(t, "bytes shown above the mark", seen, shared->record[1].bytes);
+    get_pattern(t, fd, 7, 0, total);
+    expect_eof(t, fd, "after 40 MB");
+    hang_up(fd);
+    server_end(&s);
+}
+
+static void throttled_input(struct test *t)
+{
+    input_above_the_mark(t, PLAIN, 1);
+}
+
+static void reads_always(struct test *t)
+{
+    input_above_the_mark(t, READS_ALWAYS, 11);
+}
+
 static void queue_cap(struct test *t)
 {
     struct server s;
@@ -149,6 +186,8 @@ const struct case_row cases_flow[] = {
     {.name = "slow_reader", .run = slow_reader},
     {.name = "slow_reader_alone", .run = slow_reader_alone, .needs = PLX_CAP_CONCURRENT},
     {.name = "generator", .run = generator},
+    {.name = "throttled_input", .run = throttled_input, .needs = PLX_CAP_POST},
+    {.name = "reads_always", .run = reads_always, .needs = PLX_CAP_POST},
     {.name = "queue_cap", .run = queue_cap},
     {.name = "input_cap", .run = input_cap},
     {.name = "pause_resume", .run = pause_resume},

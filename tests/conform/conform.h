@@ -122,7 +122,8 @@ extern struct shared *shared;
 extern int watched_pipe[2];
 
 /* scenario.c */
-const struct plx_handler *scenario_handler(bool with_eof);
+enum handler_kind { PLAIN, WITH_EOF, READS_ALWAYS };
+const struct plx_handler *scenario_handler(enum handler_kind kind);
 int scenario_post_again(void); /* on the control thread: to the last connection in MODE_POST */
 void broken(const char *what);
 void set_mode(enum mode mode);
@@ -179,7 +180,7 @@ int thread_names(pid_t pid, char (*names)[16], int cap);
 
 struct server_opts {
     enum mode mode;
-    bool with_eof; /* the handler has an on_eof of its own */
+    enum handler_kind handler; /* WITH_EOF: it has an on_eof of its own */
     struct plx_limits limits;
     const char *listen[MAX_ADDR]; /* none: 127.0.0.1:0 */
     unsigned workers;

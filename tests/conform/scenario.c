@@ -406,8 +406,8 @@ static void on_close(struct plx_conn *c, int err)
     atomic_fetch_add(&shared->closes, 1);
 }
 
-/* Two handlers, because a missing on_eof has a meaning of its own. */
-const struct plx_handler *scenario_handler(bool with_eof)
+/* Some handlers, because a missing on_eof has a meaning of its own. */
+const struct plx_handler *scenario_handler(enum handler_kind kind)
 {
     static const struct plx_handler plain = {
         .name = "scenario",
@@ -426,5 +426,16 @@ const struct plx_handler *scenario_handler(bool with_eof)
         .on_eof = on_eof,
         .on_close = on_close,
     };
-    return with_eof ? &full : &plain;
+    static const struct plx_handler reader = {
+        .name = "scenario that reads always",
+        .state_size = sizeof(struct state),
+        .reads_always = true,
+        .on_open = on_open,
+        .on_data = on_data,
+        .on_drain = on_drain,
+        .on_close = on_close,
+    };
+    static const struct plx_handler *const handlers[] = {
+        [PLAIN] = &plain, [WITH_EOF] = &full, [READS_ALWAYS] = &reader};
+    return handlers[kind];
 }

@@ -88,7 +88,7 @@ static int open_server(struct test *t, struct child *c, struct plx_why *why)
                  .limits = o->limits,
                  .pool_size = o->pool_size,
                  .pool_queue = o->pool_queue},
-        .handler = scenario_handler(o->with_eof),
+        .handler = scenario_handler(o->handler),
         .listen = n ? o->listen : any,
         .nlisten = n ? n : 1,
         .workers = o->workers,
