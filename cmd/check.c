@@ -2,6 +2,7 @@
 /* `pollux check`: every model that runs here, put to the test with real bytes. */
 #include "cmd/check.h"
 #include "cmd/proc.h"
+#include "cmd/random.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -49,7 +50,7 @@ static unsigned char *random_bytes(size_t size)
     unsigned char *data = malloc(size);
     uint64_t state = SEED;
     for (size_t i = 0; data && i < size; i += sizeof(uint64_t)) {
-        uint64_t r = check_random(&state);
+        uint64_t r = random_next(&state);
         memcpy(data + i, &r, sizeof(r));
     }
     return data;

@@ -15,6 +15,8 @@
  */
 #include "cmd/check_client.h"
 
+#include "cmd/random.h"
+
 #include <errno.h>
 #include <pollux/pollux.h>
 #include <stdbool.h>
@@ -77,19 +79,10 @@ static void wrong(struct client *c, size_t offset, const char *what)
     give_verdict(run, CHECK_WRONG);
 }
 
-/* splitmix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014). */
-uint64_t check_random(uint64_t *state)
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
 /* Evenly spread over the magnitudes, so that pieces of a few bytes are as usual as large ones. */
 static size_t draw_piece(struct client *c)
 {
-    uint64_t r = check_random(&c->random);
+    uint64_t r = random_next(&c->random);
     uint64_t below = 2u << (r % 16); /* 2 .. 65536 */
     uint64_t n = 1 + (r >> 8) % (below - 1);
     return n < PIECE_MAX ? (size_t)n : PIECE_MAX;
@@ -279,7 +272,7 @@ static void start_clients(struct run *run)
     run->window = share > WINDOW_MAX ? WINDOW_MAX : share < WINDOW_MIN ? WINDOW_MIN : share;
     for (unsigned i = 1; i <= load->connections && !run->over; i++) {
         uint64_t seed = load->seed + i;
-        struct client c = {.run = run, .number = i, .random = check_random(&seed)};
+        struct client c = {.run = run, .number = i, .random = random_next(&seed)};
         int rc = plx_connect(run->loop, &load->to, &handler, &c, NULL);
         if (rc < 0)
             fail(run, "cannot connect", rc, NULL);

@@ -42,9 +42,6 @@ struct check_result {
     char why[160];       /* in words, unless CHECK_OK */
 };
 
-/* The next of a sequence of pseudo-random numbers; any `*state` begins one. */
-uint64_t check_random(uint64_t *state);
-
 /* Runs it on a loop of its own, on this thread, to its end. */
 void check_client_run(const struct check_load *, struct check_result *);
 

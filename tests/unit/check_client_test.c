@@ -334,19 +334,6 @@ static void interruption(void **state)
     assert_int_equal(r.verdict, CHECK_INTERRUPTED);
 }
 
-/* ---- the sequence ---- */
-
-static void equal_seeds_equal_numbers(void **state)
-{
-    uint64_t a = 7;
-    uint64_t b = 7;
-    uint64_t c = 8;
-    (void)state;
-    for (int i = 0; i < 100; i++)
-        assert_true(check_random(&a) == check_random(&b));
-    assert_true(check_random(&a) != check_random(&c));
-}
-
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -367,7 +354,6 @@ int main(void)
         CASE(stream_without_end),
         CASE(nobody_listens),
         CASE(interruption),
-        cmocka_unit_test(equal_seeds_equal_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
