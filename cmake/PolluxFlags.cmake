@@ -38,7 +38,7 @@ function(pollux_flags target)
     set(optimized "$<CONFIG:Release,RelWithDebInfo,MinSizeRel>")
     target_compile_options(${target} PRIVATE
       -fstack-protector-strong
-      "$<${optimized}:SHELL:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=${level}>")
+      "$<${optimized}:-U_FORTIFY_SOURCE;-D_FORTIFY_SOURCE=${level}>")
     get_target_property(type ${target} TYPE)
     if(CMAKE_SYSTEM_NAME STREQUAL "Linux" AND NOT type STREQUAL "STATIC_LIBRARY")
       target_link_options(${target} PRIVATE -Wl,-z,relro,-z,now)

@@ -4,8 +4,8 @@
  * given PR_SET_PDEATHSIG; the callers have one thread when they start a child.
  */
 #include "cmd/proc.h"
+#include "cmd/measure/account.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -146,63 +146,11 @@ int proc_line(struct proc *p, char *line, size_t cap, int64_t timeout_ns)
     }
 }
 
-/* The number of kB after `key` in a file of /proc, as bytes; 0 if it cannot be had. */
-static int64_t proc_kb(pid_t pid, const char *file, const char *key)
-{
-    char text[256];
-    int64_t kb = 0;
-    snprintf(text, sizeof(text), "/proc/%d/%s", (int)pid, file);
-    FILE *f = fopen(text, "re");
-    if (!f)
-        return 0;
-    size_t n = strlen(key);
-    while (fgets(text, sizeof(text), f)) {
-        if (strncmp(text, key, n) == 0) {
-            kb = strtoll(text + n, NULL, 10);
-            break;
-        }
-    }
-    fclose(f);
-    return kb * 1024;
-}
-
-/* Adds up the children that one thread of the process has forked. */
-static int64_t children_memory(pid_t pid, const char *thread)
-{
-    char path[300];
-    snprintf(path, sizeof(path), "/proc/%d/task/%s/children", (int)pid, thread);
-    FILE *f = fopen(path, "re");
-    if (!f)
-        return 0;
-    int64_t sum = 0;
-    int child;
-    while (fscanf(f, "%d", &child) == 1)
-        sum += proc_kb((pid_t)child, "smaps_rollup", "Pss:");
-    fclose(f);
-    return sum;
-}
-
 void proc_sample(struct proc *p)
 {
-    char path[64];
-    if (p->pid == 0)
-        return;
-    snprintf(path, sizeof(path), "/proc/%d/task", (int)p->pid);
-    DIR *threads = opendir(path);
-    if (!threads)
-        return;
-    int64_t children = 0;
-    for (struct dirent *e; (e = readdir(threads)) != NULL;) {
-        if (e->d_name[0] != '.')
-            children += children_memory(p->pid, e->d_name);
-    }
-    closedir(threads);
-    int64_t mem = proc_kb(p->pid, "status", "VmHWM:");
-    if (children > 0) {
-        int64_t tree = children + proc_kb(p->pid, "smaps_rollup", "Pss:");
-        mem = tree > mem ? tree : mem;
-    }
-    p->mem = mem > p->mem ? mem : p->mem;
+    int64_t peak;
+    if (p->pid != 0 && account_memory(p->pid, &peak, NULL) == 0 && peak > p->mem)
+        p->mem = peak;
 }
 
 void proc_signal(const struct proc *p, int signo)
