@@ -13,12 +13,11 @@
 /* One line of an error; what was typed is part of it. */
 #define LINE_MAX_BYTES 1024
 
-static volatile sig_atomic_t interrupted;
+static volatile sig_atomic_t interrupted; /* the signal's number */
 
 static void on_signal(int signo)
 {
-    (void)signo;
-    interrupted = 1;
+    interrupted = signo;
 }
 
 static void catch_signals(void)
@@ -58,8 +57,8 @@ static int status_of(enum load_verdict verdict)
     case LOAD_OK: return STATUS_DONE;
     case LOAD_INVALID: return STATUS_INVALID;
     case LOAD_CANNOT: return STATUS_USAGE;
-    case LOAD_FAILED:
-    case LOAD_INTERRUPTED: break;
+    case LOAD_INTERRUPTED: return 128 + interrupted; /* as a shell says it */
+    case LOAD_FAILED: break;
     }
     return STATUS_FAILED;
 }
@@ -217,11 +216,12 @@ static const char *const description[] = {
 
 static const struct cmd_exit exits[] = {
     {STATUS_DONE, "The run is complete, and every answer was right. Caveats do not count."},
-    {STATUS_FAILED, "Connections or answers were lost, or it was interrupted. What was measured is "
-                    "reported all the same."},
+    {STATUS_FAILED, "Connections or answers were lost. What was measured is reported "
+                    "all the same."},
     {STATUS_USAGE, "Wrong usage, options that contradict each other, too few descriptors or ports, "
                    "a file that cannot be read or written. Nothing was sent."},
     {STATUS_INVALID, "Not valid: an answer was wrong. Connection and offset are named."},
+    {130, "Interrupted by SIGINT; 129 by SIGHUP, 143 by SIGTERM. What was measured is reported."},
     {0, NULL}};
 
 static const struct cmd_example examples[] = {

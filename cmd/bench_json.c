@@ -182,6 +182,7 @@ static json_t *client(const struct load_result *r, const struct bench_judgement 
     json_object_set_new(object, "cpu_ns_per_message", number(j->client_ns));
     json_object_set_new(object, "spun_ns_per_message", number(j->client_spun_ns));
     json_object_set_new(object, "busiest_thread", number(r->client_busy));
+    json_object_set_new(object, "waited_for_cpu", number(r->client_starved));
     json_object_set_new(object, "client_bound", json_boolean(j->client_bound));
     json_object_set_new(object, "cpus", text_or_null(r->client_cpus));
     return object;

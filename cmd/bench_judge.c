@@ -83,7 +83,7 @@ static void judge_client(const struct load_result *r, struct bench_judgement *j)
 
     j->client_ns = per(fmax(0, spent - (double)r->client_spun_ns), messages);
     j->client_spun_ns = per((double)r->client_spun_ns, messages);
-    j->client_bound = r->client_busy > CLIENT_BUSY_MOST;
+    j->client_bound = r->client_busy + r->client_starved > CLIENT_BUSY_MOST;
     for (size_t i = 0; i < LOAD_ERRORS; i++)
         j->errors += r->failure[i].count;
 }
@@ -221,12 +221,13 @@ static void add_load_caveats(const struct load_config *load, const struct load_r
     char b[BENCH_TEXT];
 
     if (j->client_bound)
-        caveat(j, "client-bound",
-               "CLIENT-BOUND: the generator's busiest thread was busy for %.1f %% of the time, so "
-               "the rate is what this client can do, not what the server can. Only the server's "
-               "CPU per message may be compared then. Give it more --threads, and CPUs of their "
-               "own.",
-               100 * r->client_busy);
+        caveat(
+            j, "client-bound",
+            "CLIENT-BOUND: the generator's busiest thread was busy for %.1f %% of the time, and "
+            "for %.1f %% it was ready and found no CPU free, so the rate is what this client can "
+            "do, not what the server can. Only the server's CPU per message may be compared "
+            "then. Give it more --threads, and CPUs of their own.",
+            100 * r->client_busy, 100 * r->client_starved);
     if (j->rate_missed)
         caveat(j, "rate-missed",
                "The rate was missed: no latency verdict. %s/s were asked for and %s/s achieved "

@@ -349,9 +349,10 @@ static void print_client(const struct load_config *load, const struct load_resul
     if (r->client_spun_ns > 0)
         snprintf(spun, sizeof spun, " and %s more in waiting for the moment to send",
                  bench_time(j->client_spun_ns, b));
-    line("Client", "%s of CPU per message%s; %s %.0f %% busy, CPUs %s", bench_time(j->client_ns, a),
-         spun, load->threads == 1 ? "its thread was" : "its busiest thread was",
-         100 * r->client_busy, r->client_cpus[0] != '\0' ? r->client_cpus : "n/a");
+    line("Client", "%s of CPU per message%s; %s %.0f %% busy, %.0f %% without a CPU; CPUs %s",
+         bench_time(j->client_ns, a), spun,
+         load->threads == 1 ? "its thread was" : "its busiest thread was", 100 * r->client_busy,
+         100 * r->client_starved, r->client_cpus[0] != '\0' ? r->client_cpus : "n/a");
     if (load->arrival != LOAD_CLOSED)
         line("Open loop", "%s/s asked, %s/s achieved (%.2f %%); the generator's own lag: p99 %s",
              bench_count(load->rate, a), bench_count(j->rate, rate), 100 * j->share,

@@ -152,6 +152,7 @@ struct load_result {
     int64_t client_user_ns, client_system_ns; /* CPU of the generator threads */
     int64_t client_spun_ns; /* open loop: of it, spent waiting for the moment at which one is due */
     double client_busy; /* of the busiest one, without that: share of the measured time, 0 to 1 */
+    double client_starved; /* share of the time in which one was ready and had no CPU, at most */
     char client_cpus[128];
     struct load_interval *interval;
     size_t nintervals;

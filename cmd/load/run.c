@@ -81,6 +81,9 @@ static void add_worker(struct load_result *r, const struct worker *w)
     int64_t cpu = to->user_ns - from->user_ns + to->system_ns - from->system_ns;
     int64_t spun = to->spun_ns - from->spun_ns;
     double busy = span > 0 && cpu > spun ? (double)(cpu - spun) / (double)span : 0;
+    double starved = span > 0 ? (double)(to->starved_ns - from->starved_ns) / (double)span : 0;
+    if (starved > r->client_starved)
+        r->client_starved = starved;
     if (span > r->measured_ns)
         r->measured_ns = span;
     if (busy > r->client_busy)

@@ -4,10 +4,12 @@
  */
 #include "cmd/load/worker.h"
 
+#include "cmd/measure/sysfile.h"
 #include "cmd/random.h"
 
 #include <errno.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -42,6 +44,17 @@ static void set_state(struct worker *w, enum worker_state to)
     pthread_mutex_unlock(&w->load->lock);
 }
 
+/* Second figure of schedstat: sched-stats.rst in the kernel's documentation. */
+static int64_t waited_for_cpu(void)
+{
+    char text[80];
+    long long ran, waited = 0;
+    if (sysfile_read(text, sizeof(text), "/proc/thread-self/schedstat") <= 0 ||
+        sscanf(text, "%lld %lld", &ran, &waited) != 2)
+        return 0;
+    return waited;
+}
+
 static void make_mark(struct worker *w, int which)
 {
     struct mark *m = &w->mark[which];
@@ -58,6 +71,7 @@ static void make_mark(struct worker *w, int which)
         .bytes_out = counted(&w->counters.bytes_sent),
         .opened = counted(&w->counters.opened),
         .spun_ns = w->spun_ns,
+        .starved_ns = waited_for_cpu(),
         .made = true,
     };
 }

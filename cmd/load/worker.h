@@ -53,6 +53,7 @@ static inline uint64_t counted(const atomic_uint_least64_t *c)
 /* The state of the counters at one end of the measured time, as the thread itself saw it. */
 struct mark {
     int64_t at_ns, user_ns, system_ns, spun_ns;
+    int64_t starved_ns; /* ready to run, and no CPU was free; 0 where the kernel does not tell */
     uint64_t answered, bytes_in, bytes_out, opened;
     bool made;
 };

@@ -151,7 +151,7 @@ os.execv(sys.argv[1], sys.argv[1:])' "$pollux" bench -c 4 -d 60s --warmup none -
     kill "-$signal" "$client"
     wait "$client"
     status=$?
-    expect 1 "SIG$signal"
+    expect $((128 + $(kill -l "$signal"))) "SIG$signal"
     [ "$(wc -l <err)" -eq 1 ] || fail "SIG$signal: not one line: $(cat err)"
     grep -q '^pollux bench: interrupted' err || fail "SIG$signal: $(cat err)"
     [ -s out ] || fail "SIG$signal: no summary"

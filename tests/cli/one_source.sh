@@ -31,7 +31,7 @@ options_of_manual()
     sed -n '/^\.SH OPTIONS/,/^\.SH EXIT/p' | grep -A1 '^\.TP$' | grep -oE -- '--[a-z][a-z-]*' | sort -u
 }
 
-for command in models serve connect check; do
+for command in models serve connect check bench; do
     "$pollux" "$command" --help >help.txt
     plain_manual "$command" >manual.txt
     # An option begins its line in the help, and follows .TP in the manual.
@@ -69,7 +69,7 @@ for command in models serve connect check; do
 done
 
 plain_manual >manual.txt
-for command in models serve connect check; do
+for command in models serve connect check bench; do
     grep -q "^$command$" manual.txt || fail "pollux.1 does not list $command"
 done
 

@@ -97,6 +97,14 @@ static void test_client_bound(void **state)
     assert_true(has_caveat("client-bound"));
     assert_false(judgement.rate_counts);
     assert_false(judgement.latency_counts);
+    /* What others took from it is not there either. */
+    result.client_busy = 0.50;
+    result.client_starved = 0.39;
+    judge();
+    assert_false(judgement.client_bound);
+    result.client_starved = 0.41;
+    judge();
+    assert_true(judgement.client_bound);
 }
 
 static void test_spinning(void **state)
