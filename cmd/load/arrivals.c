@@ -6,6 +6,9 @@
 
 #include <math.h>
 
+/* More than a century: what is due later still has to be a time. */
+#define NEVER_NS 4e18
+
 /* Gaps of a Poisson process are exponential: Knuth, The Art of Computer Programming 2, 3.4.1 D. */
 static double draw_gap(struct arrivals *a)
 {
@@ -30,7 +33,7 @@ int64_t arrivals_due(const struct arrivals *a)
 {
     /* Of the constant rate a multiple, not a sum: no error adds up. */
     double at = a->poisson ? a->at_ns : a->first_ns + (double)a->count * a->gap_ns;
-    return a->begin_ns + (int64_t)at;
+    return a->begin_ns + (int64_t)fmin(at, NEVER_NS);
 }
 
 void arrivals_next(struct arrivals *a)

@@ -244,12 +244,12 @@ static void send_due(void *arg)
         w->spun_ns += now - w->spun_from;
     for (int i = 0; i < SEND_BATCH && w->nheap > 0 && worker_may_send(w); i++) {
         struct client *c = w->heap[0];
-        if (c->key_ns > now)
-            break;
         if (!c->conn || c->failed || arrivals_due(&c->out) >= w->stop_ns) {
             heap_settle(w, NULL);
             continue;
         }
+        if (c->key_ns > now)
+            break;
         bool sent = exchange_send_due(c, now);
         c->key_ns = sent ? arrivals_due(&c->out) : now + SEND_AGAIN;
         heap_settle(w, c);

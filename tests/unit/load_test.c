@@ -160,6 +160,14 @@ static void poisson_arrivals_are_exponential(void **state)
     assert_true(fabs((double)longer / N - exp(-1)) < 0.01);
 }
 
+static void what_is_never_due_is_a_time(void **state)
+{
+    (void)state;
+    struct arrivals a;
+    arrivals_begin(&a, LOAD_CONSTANT, 1e-9, 9999, 10000, 5, 1);
+    assert_true(arrivals_due(&a) > 1000000000000000000);
+}
+
 static void a_copy_tells_the_same_times(void **state)
 {
     (void)state;
@@ -197,6 +205,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_head_names_connection_and_message, set_up, tear_down),
         cmocka_unit_test(constant_arrivals_interleave),
         cmocka_unit_test(poisson_arrivals_are_exponential),
+        cmocka_unit_test(what_is_never_due_is_a_time),
         cmocka_unit_test(a_copy_tells_the_same_times),
         cmocka_unit_test(equal_seeds_equal_numbers),
     };
