@@ -180,7 +180,9 @@ static void judge_little(const struct load_config *load, const struct load_resul
 static void judge_server(const struct load_result *r, struct bench_judgement *j)
 {
     const struct account *a = &r->server;
-    double messages = (double)r->messages;
+    /* What came between the two readings of the account: not exactly the measured time. */
+    double messages = (double)r->server_messages;
+    double seconds = (double)r->server_ns / 1e9;
     double client = (double)r->client_user_ns + (double)r->client_system_ns;
     double spent = r->has_server ? known(a->cpu_ns) : NAN;
     double busy = r->has_server ? known(r->server_busy_ns) : NAN;
@@ -189,7 +191,7 @@ static void judge_server(const struct load_result *r, struct bench_judgement *j)
     j->server_ns = per(spent, messages);
     j->server_user_ns = r->has_server ? per(known(a->user_ns), messages) : NAN;
     j->server_system_ns = r->has_server ? per(known(a->system_ns), messages) : NAN;
-    j->server_load = per(spent / 1e9, j->seconds);
+    j->server_load = per(spent / 1e9, seconds);
     j->voluntary = r->has_server ? per(known(a->voluntary), messages) : NAN;
     j->involuntary = r->has_server ? per(known(a->involuntary), messages) : NAN;
     j->others = per(busy - spent - (j->cpus_shared ? client : 0), busy);
@@ -284,7 +286,7 @@ static void add_sample_caveats(const struct load_config *load, const struct load
 static void add_place_caveats(const struct load_config *load, const struct load_result *r,
                               struct bench_judgement *j)
 {
-    double possible = j->seconds * account_cpus_count(r->server.cpus);
+    double possible = (double)r->server_ns / 1e9 * account_cpus_count(r->server.cpus);
     double busy = r->has_server ? known(r->server_busy_ns) / 1e9 : NAN;
     char margin[BENCH_TEXT];
 

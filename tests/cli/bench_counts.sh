@@ -80,6 +80,16 @@ end_other
 holds "in bulk" "W['sent'] == $served_messages == 5000" \
     "W['bytes_sent'] == $served_bytes == 5000000"
 
+# A server that answers 20 ms late: so much is the latency at least, and the rate follows from it.
+other_server slow --delay 20
+bench 0 -c 10 -d 1s "$address"
+agree "20 ms late, closed loop" 'R["latency_ns"]["min"] >= 20e6' \
+    'R["messages_per_second"] <= 10 / 0.02' \
+    'abs(R["little"]["in_flight"] - 10) < 1'
+bench 0 -c 10 -d 1s --rate 200 "$address"
+agree "20 ms late, open loop" 'R["latency_ns"]["min"] >= 20e6'
+end_other
+
 # ---- socat: a process per connection; all of them write what they were sent into one file ----
 
 if command -v socat >/dev/null; then

@@ -241,6 +241,10 @@ static void test_server(void **state)
                           .voluntary = 64000,
                           .involuntary = ACCOUNT_NA,
                           .cpus = "0"};
+    /* Its account was read from a moment after the beginning to a moment after the end. */
+    result.messages = 650000;
+    result.server_messages = 640000;
+    result.server_ns = 10 * PLX_SECOND;
     result.server_busy_ns = 6500 * PLX_MSEC;
     judge();
     near(judgement.server_ns, 10000);
