@@ -42,8 +42,8 @@ struct account {
      * (who is interrupted by the clock): good for proportions, not for single milliseconds. */
     int64_t user_ns, system_ns;
 
-    int64_t voluntary,
-        involuntary; /* context switches of the tasks that live, kernel workers too */
+    /* Context switches of the tasks that live, the kernel's workers too. */
+    int64_t voluntary, involuntary;
 
     /* The most memory at a time: VmHWM of the process; with descendants the sum of now, if that is
      * more. The sum of many processes has no peak of its own, so only moments that are read count.

@@ -10,7 +10,7 @@ struct json_t;
 
 /* clang-format off */
 /*
- * Every key is there. What may be null is marked with "?"; "x-only" names where it comes from.
+ * Every key is always there; a value that may be null is marked with "?".
  *
  * {
  *   "system": "Linux", "kernel": "6.18.5", "kernel_version", "architecture", "hostname": uname(2),
