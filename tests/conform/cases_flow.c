@@ -82,16 +82,18 @@ static void input_above_the_mark(struct test *t, enum handler_kind kind, long lo
 {
     const size_t total = 40u << 20; /* more than the kernel's buffers take */
     struct server s;
-    struct plx_stats stats;
+    struct plx_stats stats = {0};
     atomic_store(&shared->value[0], (long long)total);
     server_start(t, &(struct server_opts){.mode = MODE_GENERATE, .handler = kind}, &s);
     int fd = dial_with(&s, 0, &(struct dial){.rcvbuf = 32768});
     put(t, fd, "G", 1);
-    do {
-        nap(MS(10));
+    uint64_t out = 0; /* until the socket's buffers are full, too: nothing moves any more */
+    for (int still = 0; still < 5;
+         still = stats.throttled && stats.bytes_out == out ? still + 1 : 0) {
+        out = stats.bytes_out;
+        nap(MS(50));
         server_stats(&s, &stats);
-    } while (stats.throttled == 0);
-    nap(MS(100)); /* until the socket's buffers are full, too */
+    }
     put(t, fd, "0123456789", 10);
     if (seen > 1)
         AWAIT(t, shared->record[1].bytes == seen, "expected the input to be shown");
