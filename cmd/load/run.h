@@ -31,7 +31,8 @@ struct run {
     int64_t p50, p99;
     bool interrupted;
 
-    bool measuring, measured;
+    bool measuring, measured, accounted;
+    int64_t account_took_ns;
     struct account from;
     int64_t busy_from;
     struct sum account_from;

@@ -87,48 +87,63 @@ static void add_interval(struct run *run, const struct sum *s)
 
 /* ---- the server's account ---- */
 
-static void account_begin(struct run *run)
+/*
+ * To read it takes a moment for each of the server's tasks, while they go on working: a tenth of a
+ * second for a thousand. Both readings go through them in the same order, and the second one begins
+ * early enough to end with the load, so what is between the two is as long for every task, and as
+ * long as between the two looks at our own counters just before.
+ */
+static bool read_account(struct run *run, struct account *to)
 {
     struct load_result *r = run->result;
     struct plx_why why = {"", ""};
-    run->measuring = true;
-    if (run->cfg->server_pid) {
-        int rc = account_read(run->cfg->server_pid, &run->from, &why);
-        r->has_server = rc == 0;
-        if (rc < 0)
-            snprintf(r->server_why, sizeof(r->server_why), "%.199s",
-                     *why.reason ? why.reason : plx_error_text(rc));
-        else
-            run->busy_from = account_busy_ns(run->from.cpus);
-    }
-    run->account_from = run_sum(run);
+    int rc = account_read(run->cfg->server_pid, to, &why);
+    if (rc < 0)
+        snprintf(r->server_why, sizeof(r->server_why), "%.199s",
+                 *why.reason ? why.reason : plx_error_text(rc));
+    return rc == 0;
 }
 
-void run_measured(struct run *run)
+static void account_begin(struct run *run)
+{
+    run->account_from = run_sum(run);
+    if (!run->cfg->server_pid)
+        return;
+    run->result->has_server = read_account(run, &run->from);
+    if (run->result->has_server)
+        run->busy_from = account_busy_ns(run->from.cpus);
+    run->account_took_ns = clock_ns() - run->account_from.at_ns;
+}
+
+static void account_end(struct run *run)
 {
     struct load_result *r = run->result;
-    struct plx_why why = {"", ""};
     struct account to;
-    if (run->measured || !run->measuring)
+    if (run->accounted)
         return;
-    run->measured = true;
+    run->accounted = true;
     struct sum s = run_sum(run);
-    add_interval(run, &s);
     r->server_messages = s.answered - run->account_from.answered;
     r->server_ns = s.at_ns - run->account_from.at_ns;
     if (!r->has_server)
         return;
-    int rc = account_read(run->cfg->server_pid, &to, &why);
-    r->has_server = rc == 0;
-    if (rc < 0) {
-        snprintf(r->server_why, sizeof(r->server_why), "%.199s",
-                 *why.reason ? why.reason : plx_error_text(rc));
+    r->has_server = read_account(run, &to);
+    if (!r->has_server)
         return;
-    }
     account_between(&run->from, &to, &r->server);
     int64_t busy = account_busy_ns(run->from.cpus);
     r->server_busy_ns =
         busy == ACCOUNT_NA || run->busy_from == ACCOUNT_NA ? ACCOUNT_NA : busy - run->busy_from;
+}
+
+void run_measured(struct run *run)
+{
+    if (run->measured || !run->measuring)
+        return;
+    account_end(run);
+    run->measured = true;
+    struct sum s = run_sum(run);
+    add_interval(run, &s);
 }
 
 /* ---- ticks and samples ---- */
@@ -204,14 +219,29 @@ static void sample(struct run *run)
 }
 
 /* Does what is due. Returns when the next thing is. */
+/* When the second reading of the account begins; INT64_MAX = not by the clock. */
+static int64_t account_end_at(const struct run *run)
+{
+    const struct load *l = &run->load;
+    if (!run->measuring || run->accounted || l->end_ns == INT64_MAX)
+        return INT64_MAX;
+    return l->end_ns - run->account_took_ns;
+}
+
 int64_t run_watch(struct run *run)
 {
     const struct load *l = &run->load;
     int64_t now = clock_ns();
     if (l->begin_ns && !run->measuring && now >= l->measure_ns) {
+        run->measuring = true;
         account_begin(run);
         run->last_interval = run->account_from;
         run->next_interval_ns = run->last_interval.at_ns + INTERVAL_NS;
+        now = clock_ns();
+    }
+    if (now >= account_end_at(run)) {
+        account_end(run);
+        now = clock_ns();
     }
     if (now >= l->end_ns)
         run_measured(run);
@@ -231,6 +261,8 @@ int64_t run_watch(struct run *run)
     int64_t next = run->next_sample_ns;
     if (l->begin_ns && !run->measuring && l->measure_ns < next)
         next = l->measure_ns;
+    if (account_end_at(run) < next)
+        next = account_end_at(run);
     if (run->measuring && !run->measured && l->end_ns < next)
         next = l->end_ns;
     return next;

@@ -256,6 +256,8 @@ static void send_due(void *arg)
     }
     if (w->nheap > 0 && worker_may_send(w))
         send_later(w, now);
+    else if (now < w->stop_ns && w->stop_ns != INT64_MAX)
+        after(w, w->stop_ns, send_due, &w->send_timer); /* nothing is due before the end */
     else if (!w->finishing)
         drain(w);
     worker_check(w);
