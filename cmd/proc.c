@@ -4,13 +4,14 @@
  * given PR_SET_PDEATHSIG; the callers have one thread when they start a child.
  */
 #include "cmd/proc.h"
+
+#include "cmd/clock.h"
 #include "cmd/measure/account.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pollux/error.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,16 +29,10 @@
 #define REAP_NS (2 * PLX_MSEC)
 
 #define ARGS_MAX 32
-
-static int64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * PLX_SECOND + t.tv_nsec;
-}
+#define ARG_TEXT 4096
 
 /* Runs in the child, between fork and exec. */
-static void become(char *const *argv, int out, int err, pid_t parent)
+static void become(const char *file, char *const *argv, int out, int err, pid_t parent)
 {
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -52,22 +47,15 @@ static void become(char *const *argv, int out, int err, pid_t parent)
 
     int in = open("/dev/null", O_RDONLY);
     if (in >= 0 && dup2(in, 0) == 0 && dup2(out, 1) == 1 && dup2(err, 2) == 2)
-        execv("/proc/self/exe", argv);
-    dprintf(err, "/proc/self/exe: %s\n", strerror(errno));
+        execv(file, argv);
+    dprintf(err, "%s: %s\n", file, strerror(errno));
     _exit(127);
 }
 
-int proc_start(struct proc *p, const char *const *args, const volatile sig_atomic_t *interrupted)
+/* `quiet`: what it prints goes where its errors go, since nobody reads it. */
+static int start(struct proc *p, const char *file, char *const *argv, bool quiet,
+                 const volatile sig_atomic_t *interrupted)
 {
-    char name[] = "pollux";
-    char *argv[ARGS_MAX + 2] = {name};
-    size_t n = 0;
-    for (; args[n]; n++) {
-        if (n == ARGS_MAX)
-            return -E2BIG;
-        argv[n + 1] = (char *)args[n]; /* exec(3): the strings are not modified */
-    }
-
     int out[2] = {-1, -1};
     int err = memfd_create("pollux-stderr", MFD_CLOEXEC);
     pid_t parent = getpid();
@@ -75,7 +63,7 @@ int proc_start(struct proc *p, const char *const *args, const volatile sig_atomi
     if (err >= 0 && pipe2(out, O_CLOEXEC) == 0)
         pid = fork();
     if (pid == 0)
-        become(argv, out[1], err, parent);
+        become(file, argv, quiet ? err : out[1], err, parent);
     int rc = pid < 0 ? -errno : 0;
     if (out[1] >= 0)
         close(out[1]);
@@ -88,6 +76,39 @@ int proc_start(struct proc *p, const char *const *args, const volatile sig_atomi
     }
     *p = (struct proc){.pid = pid, .out = out[0], .err = err, .interrupted = interrupted};
     return 0;
+}
+
+int proc_start(struct proc *p, const char *const *args, const volatile sig_atomic_t *interrupted)
+{
+    char name[] = "pollux";
+    char *argv[ARGS_MAX + 2] = {name};
+    size_t n = 0;
+    for (; args[n]; n++) {
+        if (n == ARGS_MAX)
+            return -E2BIG;
+        argv[n + 1] = (char *)args[n]; /* exec(3): the strings are not modified */
+    }
+    return start(p, "/proc/self/exe", argv, false, interrupted);
+}
+
+int proc_start_command(struct proc *p, const char *command,
+                       const volatile sig_atomic_t *interrupted)
+{
+    char line[ARG_TEXT];
+    char shell[] = "sh", option[] = "-c";
+    /* In place of the shell, so that the process that is measured and ended is the program. */
+    int n = snprintf(line, sizeof(line), "exec %s", command);
+    if (n < 0 || (size_t)n >= sizeof(line))
+        return -E2BIG;
+    char *const argv[] = {shell, option, line, NULL};
+    return start(p, "/bin/sh", argv, true, interrupted);
+}
+
+bool proc_ended(struct proc *p)
+{
+    siginfo_t info = {.si_pid = 0};
+    return p->pid == 0 ||
+           (waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid);
 }
 
 static bool is_interrupted(const struct proc *p)
@@ -111,7 +132,7 @@ static int await_output(const struct proc *p, int64_t deadline)
     for (;;) {
         if (is_interrupted(p))
             return -EINTR;
-        int64_t left = deadline - now_ns();
+        int64_t left = deadline - clock_ns();
         if (left <= 0)
             return -ETIMEDOUT;
         int ms = left > SLICE_MS * PLX_MSEC ? SLICE_MS : (int)(left / PLX_MSEC) + 1;
@@ -126,7 +147,7 @@ static int await_output(const struct proc *p, int64_t deadline)
 
 int proc_line(struct proc *p, char *line, size_t cap, int64_t timeout_ns)
 {
-    int64_t deadline = now_ns() + timeout_ns;
+    int64_t deadline = clock_ns() + timeout_ns;
     for (;;) {
         const char *end = memchr(p->line, '\n', p->have);
         if (end)
@@ -161,7 +182,7 @@ void proc_signal(const struct proc *p, int signo)
 
 int proc_end(struct proc *p, int64_t timeout_ns)
 {
-    int64_t deadline = now_ns() + timeout_ns;
+    int64_t deadline = clock_ns() + timeout_ns;
     int rc = 0;
     if (p->pid == 0)
         return 0;
@@ -169,7 +190,7 @@ int proc_end(struct proc *p, int64_t timeout_ns)
         pid_t got = waitpid(p->pid, &p->status, WNOHANG);
         if (got == p->pid || (got < 0 && errno != EINTR))
             break;
-        rc = now_ns() >= deadline ? -ETIMEDOUT : is_interrupted(p) ? -EINTR : 0;
+        rc = clock_ns() >= deadline ? -ETIMEDOUT : is_interrupted(p) ? -EINTR : 0;
         if (rc < 0) {
             /* Not reaped yet, so the id is still its own. */
             kill(-p->pid, SIGKILL);

@@ -10,6 +10,7 @@
 #define POLLUX_CMD_PROC_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -31,6 +32,14 @@ struct proc {
  * /proc/self/exe. 0 or -errno; nothing is left behind on failure.
  */
 int proc_start(struct proc *, const char *const *args, const volatile sig_atomic_t *interrupted);
+
+/* Likewise a command of /bin/sh; the shell is replaced by the program that it names. What it
+ * prints is not handed out by proc_line(), it stands with its errors. */
+int proc_start_command(struct proc *, const char *command,
+                       const volatile sig_atomic_t *interrupted);
+
+/* Whether it has ended by itself; proc_end() is to be called all the same. */
+bool proc_ended(struct proc *);
 
 /*
  * The next line of its standard output, without the newline. Returns 1, 0 at the end of output,
