@@ -58,7 +58,7 @@ add_custom_command(OUTPUT ${generated}
   DEPENDS pollux-program VERBATIM)
 install(FILES ${generated} DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 
-foreach(command IN ITEMS "" models serve connect check bench)
+foreach(command IN ITEMS "" models serve connect check bench compare)
   string(JOIN "-" name pollux ${command})
   set(page ${PROJECT_BINARY_DIR}/share/man1/${name}.1)
   add_custom_command(OUTPUT ${page}

@@ -87,26 +87,6 @@ static json_t *percentiles(const struct hist *h)
 
 /* ---- what was asked for ---- */
 
-/* The words of the command line. They are read from the system: a command gets only what became of
- * them. */
-static json_t *command_line(void)
-{
-    FILE *f = fopen("/proc/self/cmdline", "re");
-    json_t *words = json_array();
-    char *word = NULL;
-    size_t cap = 0;
-
-    if (f == NULL) {
-        json_decref(words);
-        return json_null();
-    }
-    while (getdelim(&word, &cap, '\0', f) >= 0)
-        json_array_append_new(words, text(word));
-    free(word);
-    fclose(f);
-    return words;
-}
-
 static json_t *sizes(const struct load_config *load)
 {
     json_t *array = json_array();
@@ -360,7 +340,7 @@ static json_t *head(const char *kind)
     json_object_set_new(doc, "schema_version", json_integer(SCHEMA_VERSION));
     json_object_set_new(doc, "kind", json_string(kind));
     json_object_set_new(doc, "version", json_string(PLX_VERSION));
-    json_object_set_new(doc, "command_line", command_line());
+    json_object_set_new(doc, "command_line", cmd_words());
     return doc;
 }
 

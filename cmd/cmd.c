@@ -11,7 +11,7 @@
 #include <string.h>
 
 static const struct cmd *const commands[] = {&cmd_models, &cmd_serve, &cmd_connect, &cmd_check,
-                                             &cmd_bench};
+                                             &cmd_bench, &cmd_compare};
 
 const struct cmd *cmd_at(size_t i)
 {

@@ -56,7 +56,7 @@ struct cmd {
     int (*run)(const void *values, const struct opt_list *args);
 };
 
-extern const struct cmd cmd_models, cmd_serve, cmd_connect, cmd_check, cmd_bench;
+extern const struct cmd cmd_models, cmd_serve, cmd_connect, cmd_check, cmd_bench, cmd_compare;
 
 /* Row `i` of the table of commands, NULL past its end. */
 const struct cmd *cmd_at(size_t i);
@@ -86,5 +86,9 @@ const char *cmd_choice_level(size_t i); /* error warn info debug, as enum plx_le
  * Returns STATUS_DONE, or STATUS_FAILED after having said why. */
 struct json_t;
 int cmd_json(const struct cmd *, const char *file, struct json_t *doc);
+
+/* The words of the command line, as an array: they are read from the system, since a command gets
+ * only what became of them. null where it does not tell. */
+struct json_t *cmd_words(void);
 
 #endif

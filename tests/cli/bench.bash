@@ -80,6 +80,6 @@ if sys.argv[1] == "print":
 for expression in sys.argv[1:]:
     if eval(expression) is not True:
         short = {k: v for k, v in d.items() if k in ("verdict", "complaint")}
-        sys.exit(f"not so: {expression}; {short}, {R['errors']}, {W}")
+        sys.exit(f"not so: {expression}; {short}, {R and R['errors']}, {W}")
 END
 }

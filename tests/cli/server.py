@@ -68,10 +68,10 @@ class Server:
         self.order = 0
         self.acted = False
         self.selector = selectors.DefaultSelector()
-        self.listener = self.listen(options.listen)
+        self.listener = self.listen(options.listen, options.port)
         self.selector.register(self.listener, selectors.EVENT_READ)
 
-    def listen(self, address):
+    def listen(self, address, port):
         if address.startswith("unix:"):
             s = socket.socket(socket.AF_UNIX)
             s.bind(address[5:])
@@ -79,7 +79,7 @@ class Server:
         else:
             s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            s.bind((address, 0))
+            s.bind((address, port))
             text = ("[%s]:%d" if ":" in address else "%s:%d") % s.getsockname()[:2]
         s.listen(4096)
         s.setblocking(False)
@@ -306,6 +306,7 @@ parser = argparse.ArgumentParser(
 )
 parser.add_argument("mode", choices=[line.split()[0] for line in MODES.strip().splitlines()])
 parser.add_argument("--listen", default="127.0.0.1", help="127.0.0.1, ::1 or unix:PATH")
+parser.add_argument("--port", type=int, default=0)
 parser.add_argument("--size", type=int, default=64, help="bytes of a message")
 parser.add_argument("--at", type=int, default=0)
 parser.add_argument("--connection", type=int, default=0)

@@ -3,7 +3,7 @@
 # The program's frame: help, version, unknown commands and options, output that cannot be written.
 . "$(dirname "$0")/common.bash"
 
-commands="models serve connect check bench"
+commands="models serve connect check bench compare"
 
 expect_refusal "a command is missing"
 expect_refusal "unknown command serv; did you mean serve?" serv
