@@ -186,7 +186,7 @@ static const char *const description[] = {
     "side, and says which one wins for which load, by how much, and how sure that is.",
     "A comparison is made in rounds. In each round every arm (a model, or a command of `--server`) "
     "runs once under every workload, in an order drawn anew; differences are taken between runs of "
-    "the same round, and the interval of their median is made by a bootstrap. One arm takes part "
+    "the same round, and the interval of their centre is made by a bootstrap. One arm takes part "
     "twice: what it differs from itself is noise, and no smaller difference is reported.",
     "The verdicts are `BEST`, `TIE` (surely within a few per cent of the best), `LOSES` (surely "
     "behind it) and `CANNOT TELL`. There is no winner of all: who is best changes with the load.",

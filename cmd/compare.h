@@ -22,11 +22,10 @@
 
 /* ---- compare_options.c ---- */
 
-/* As typed. 0, NULL, false or an empty list = not given. A list of `net` is a choice, of which the
- * last one counts. */
+/* As typed. 0, NULL, false or an empty list = not given. */
 struct compare_values {
     const char *models, *pin, *output, *repeat;
-    struct opt_list server, workload, net;
+    struct opt_list server, workload;
     int64_t budget_ns, rounds, seed;
     bool quick;
 
@@ -40,9 +39,6 @@ struct compare_values {
 #define COMPARE_ROUNDS_LEAST 5
 
 extern const struct opt compare_options[];
-
-/* "lo", "netns"; NULL past the end. */
-const char *compare_net_name(size_t i);
 
 /* With --repeat: nothing else was given but --output, since the file fixes the rest. 0, or -EINVAL
  * with one line in `err`. Without --repeat: 0. */

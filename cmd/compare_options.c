@@ -10,13 +10,6 @@
 
 #define DAY (24 * 3600 * PLX_SECOND)
 
-const char *compare_net_name(size_t i)
-{
-    static const char *const names[] = {"lo", "netns"};
-
-    return i < sizeof names / sizeof *names ? names[i] : NULL;
-}
-
 #define AT(field) .offset = offsetof(struct compare_values, field)
 
 const struct opt compare_options[] = {
@@ -65,13 +58,6 @@ const struct opt compare_options[] = {
      .arg = "CPUS",
      .help = "Which CPUs: `SERVER:CLIENT`, as in 0:1 or 0-1:2-3, `none`, or `auto`: one for the "
              "server, and one of another core for the client. Auto if not given."},
-    {.name = "net",
-     .kind = OPT_LIST,
-     AT(net),
-     .arg = "HOW",
-     .choice = compare_net_name,
-     .help = "What is in between: the loopback interface, or two network namespaces with a pair "
-             "of virtual interfaces (veth), each with a stack of its own. lo if not given."},
     {.name = "seed",
      .kind = OPT_COUNT,
      AT(seed),

@@ -207,7 +207,6 @@ int compare_plan_make(const struct compare_values *v, struct comparison *c,
     memset(plan, 0, sizeof *plan);
     c->seed = v->seed != 0 ? (uint64_t)v->seed : some_seed();
     c->quick = v->quick;
-    snprintf(c->net, sizeof c->net, "%s", v->net.n > 0 ? v->net.item[v->net.n - 1] : "lo");
     (void)compare_allowed_cpus(&allowed);
     if ((rc = check_pairs(v, err, errcap)) < 0 || (rc = compare_arms(v, c, err, errcap)) < 0 ||
         (rc = compare_pin(v->pin, &allowed, compare_same_core, c, err, errcap)) < 0)

@@ -97,7 +97,6 @@ int compare_repeat_read(const char *file, struct compare_values *v, struct compa
     v->rounds = count_at(method, "rounds");
     v->seed = count_at(method, "seed");
     v->pin = keep(r, text_at(method, "pin"), "");
-    v->net.item[v->net.n++] = keep(r, text_at(method, "net"), "");
     v->warmup_ns = time_at(method, "warmup_seconds");
     v->measure_ns = time_at(method, "measure_seconds");
     v->idle_ns = time_at(method, "idle_seconds");

@@ -57,15 +57,9 @@ static char *workloads(const struct comparison *c, const bool *set, char *buf, s
 static void about_place(struct comparison *c)
 {
     const char *hypervisor = json_string_value(json_object_get(c->machine, "virtual"));
-    if (strcmp(c->net, "netns") == 0)
-        caveat(c, "one-machine",
-               "Server and client share one machine: network namespaces have no wire between them, "
-               "and no network card. Two machines give other figures.");
-    else
-        caveat(
-            c, "loopback",
-            "Loopback: the sender pays for the receiver's softirq, so the server is charged with "
-            "work of the client, and the reverse. A network in between gives other figures.");
+    caveat(c, "loopback",
+           "Loopback: the sender pays for the receiver's softirq, so the server is charged with "
+           "work of the client, and the reverse. A network in between gives other figures.");
     if (hypervisor)
         caveat(
             c, "virtual-machine",

@@ -161,7 +161,7 @@ struct comparison {
                                  * the shortest: see workload.load for each one's own */
     double confidence;          /* 0.95 */
     unsigned resamples;         /* of the bootstrap */
-    char pin[264], net[16];     /* as given: "auto", "0:1"; "lo" */
+    char pin[264];              /* as given: "auto", "0:1" */
     char server_cpus[128], client_cpus[128];
     bool partial; /* interrupted */
     bool quick;

@@ -28,7 +28,6 @@ static void test_defaults(void **state)
     }
     assert_int_equal(p.c->narms, n + 1);
     assert_int_equal(p.c->nworkloads, count_builtins(false));
-    assert_string_equal(p.c->net, "lo");
     assert_string_equal(p.c->pin, "auto");
     assert_false(p.c->quick || p.c->partial);
     assert_true(p.c->seed > 0 && p.c->seed < (uint64_t)1 << 53);
@@ -49,12 +48,11 @@ static void test_given(void **state)
     struct plan p;
 
     (void)state;
-    made(&p, "-m poll,select --seed 7 --net lo --net netns --pin none -w 1x64B -w a=connections=3");
+    made(&p, "-m poll,select --seed 7 --pin none -w 1x64B -w a=connections=3");
     assert_int_equal(p.c->narms, 3);
     assert_string_equal(p.c->arm[0].name, "poll");
     assert_string_equal(p.c->arm[1].name, "select");
     assert_int_equal(p.c->seed, 7);
-    assert_string_equal(p.c->net, "netns");
     assert_string_equal(p.c->pin, "none");
     assert_int_equal(p.c->nworkloads, 2);
     assert_int_equal(p.c->workload[1].load.connections, 3);
@@ -232,7 +230,6 @@ static const struct {
     {"--budget 5", "not a time"},
     {"--rounds 0", "out of range"},
     {"--seed 0", "out of range"},
-    {"--net veth", "unknown; valid are lo, netns"},
     {"--pin 99999", "--pin 99999: not auto, none,"},
     {"-m poll -w 64x64B --budget 1s --rounds 100", "--budget 1s is too short: 100 rounds"},
     {"--budget 1s", "1 workload with"},
@@ -243,7 +240,6 @@ static const struct {
     {"--repeat f --rounds 10", "--repeat and --rounds contradict"},
     {"--repeat f --quick", "--repeat and --quick contradict"},
     {"--repeat f --pin none", "--repeat and --pin contradict"},
-    {"--repeat f --net lo", "--repeat and --net contradict"},
     {"--repeat f --seed 1", "--repeat and --seed contradict"},
 };
 

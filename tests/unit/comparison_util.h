@@ -24,7 +24,6 @@ static inline struct comparison *new_comparison(void)
     c->seed = 7;
     c->measure_ns = 300000000;
     snprintf(c->pin, sizeof(c->pin), "auto");
-    snprintf(c->net, sizeof(c->net), "lo");
     return c;
 }
 

@@ -87,8 +87,7 @@ function buildMachine(body) {
 
 /* ---- the method ---- */
 
-const NETS = {lo: 'over loopback: the sender pays for the receiver’s share of the network stack',
-              netns: 'between two network namespaces over a virtual cable (veth)'};
+const NETS = {lo: 'over loopback: the sender pays for the receiver’s share of the network stack'};
 
 function methodParagraphs(m) {
   const twin = (allArms.find((arm) => arm.twin_of) || {}).twin_of;
