@@ -3,7 +3,7 @@
  * A comparison: arms (models, or other people's servers) under workloads, in rounds. This is its
  * data, which every part of the room reads; docs/comparing.md has the method.
  *
- *     workload.c  what is asked of a server          rounds.c   who runs when, and when it is enough
+ *     workload.c  what is asked of a server          rounds.c   who runs when, until when
  *     arm.c       a server started, loaded, ended    judge.c    what may be concluded
  *     results.c   the document: written and read     claims.c   nine beliefs, put to the test
  *     stats.c     the centre and its interval        why.c      the reasons of the losers
@@ -37,9 +37,9 @@ struct workload {
     char name[COMPARE_NAME]; /* "64x64B": for tables and options */
     char title[120];         /* "64 connections, 64 B each, ping-pong" */
     char spec[120];          /* as -w takes it after NAME=: "connections=64,size=64" */
-    /* connections, active, depth, mode, expect, sizes, messages_per_connection, arrival; no address.
-     * rate is 0 with `half`. The plan adds threads, warmup_ns and duration_ns: those of this
-     * workload's runs, which are longer than the comparison's where there is reason to. */
+    /* connections, active, depth, mode, expect, sizes, messages_per_connection, arrival; no
+     * address. rate is 0 with `half`. The plan adds threads, warmup_ns and duration_ns: those of
+     * this workload's runs, which are longer than the comparison's where there is reason to. */
     struct load_config load;
     bool half; /* open loop at half the rate that the slowest arm reached in the closed loop */
     bool idle; /* the connections are held and nothing is sent: CPU per second is measured */
@@ -55,8 +55,8 @@ struct arm {
     char command[512];             /* with {addr} and {port} */
     bool twin; /* the arm `of` once more: what the two differ by is noise (A/A) */
     size_t of;
-    bool runs;         /* on this machine at all */
-    char why[256];     /* not: reason; remedy */
+    bool runs;                /* on this machine at all */
+    char why[256];            /* not: reason; remedy */
     unsigned max_connections; /* 0 = no limit of its own */
 };
 
@@ -79,7 +79,7 @@ struct sample {
 };
 
 enum cell_state {
-    CELL_EMPTY,    /* not measured (yet) */
+    CELL_EMPTY, /* not measured (yet) */
     CELL_OK,
     CELL_EXCLUDED, /* the arm cannot do this; `why` */
     CELL_INVALID   /* it went wrong, or answered wrongly; `why` */
@@ -114,19 +114,19 @@ enum verdict {
 
 /* An arm beside the best one, by one metric under one workload. */
 struct standing {
-    double value;           /* median over the rounds, in the metric's unit */
-    double ratio, low, high; /* this arm / the best, of pairs: their centre (stats.h) and its confidence
-                             * interval, NAN below three pairs. Above 1 is worse for METRIC_CPU and
-                             * METRIC_P99, below 1 for METRIC_RATE */
+    double value;            /* median over the rounds, in the metric's unit */
+    double ratio, low, high; /* this arm / the best, of pairs: their centre (stats.h) and its
+                              * confidence interval, NAN below three pairs. Above 1 is worse for
+                              * METRIC_CPU and METRIC_P99, below 1 for METRIC_RATE */
     enum verdict verdict;
     char why[300]; /* of a loser: what its counters tell, "2.0 more system calls per message" */
 };
 
 struct contest {
-    bool held;         /* the metric says something here */
+    bool held;          /* the metric says something here */
     char not_held[160]; /* otherwise: why it does not */
-    double floor;      /* A/A: differences up to this are noise: 0.02 is 2 % */
-    size_t best;       /* arm */
+    double floor;       /* A/A: differences up to this are noise: 0.02 is 2 % */
+    size_t best;        /* arm */
     struct standing standing[COMPARE_ARMS_MAX];
 };
 
@@ -155,20 +155,20 @@ struct comparison {
 
     /* The method. */
     uint64_t seed;
-    unsigned rounds;            /* made, of the workload that had most */
+    unsigned rounds; /* made, of the workload that had most */
     int64_t budget_ns, warmup_ns, measure_ns;
-    int64_t idle_ns;            /* instead of measure_ns, of a workload that is idle. All three are
-                                 * the shortest: see workload.load for each one's own */
-    double confidence;          /* 0.95 */
-    unsigned resamples;         /* of the bootstrap */
-    char pin[264];              /* as given: "auto", "0:1" */
+    int64_t idle_ns;    /* instead of measure_ns, of a workload that is idle. All three are
+                         * the shortest: see workload.load for each one's own */
+    double confidence;  /* 0.95 */
+    unsigned resamples; /* of the bootstrap */
+    char pin[264];      /* as given: "auto", "0:1" */
     char server_cpus[128], client_cpus[128];
     bool partial; /* interrupted */
     bool quick;
     int64_t started; /* seconds since 1970, UTC */
     int64_t took_ns;
     struct json_t *command_line; /* an array of its words */
-    struct json_t *machine; /* machine_json() */
+    struct json_t *machine;      /* machine_json() */
 
     /* What follows from it. */
     struct contest contest[COMPARE_WORKLOADS_MAX][METRICS];
@@ -204,8 +204,8 @@ const struct workload *workload_builtin(size_t i, bool *quick);
  */
 int workload_parse(const char *text, struct workload *out, char *err, size_t errcap);
 
-/* Whether this may be the name of an arm or of a workload: letters, digits and . _ + -, of which the
- * first is a letter or a digit. */
+/* Whether this may be the name of an arm or of a workload: letters, digits and . _ + -, of which
+ * the first is a letter or a digit. */
 bool compare_name_fits(const char *name, size_t len);
 
 /* ---- judge.c, claims.c: fill in contest[], claim[], caveat[] from what was measured ---- */

@@ -339,21 +339,11 @@ static void interruption(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(right_when_honest),
-        CASE(right_when_empty),
-        CASE(right_with_one_byte),
-        CASE(corrupt_byte),
-        CASE(swapped_bytes),
-        CASE(short_answer),
-        CASE(extra_byte),
-        CASE(early_end),
-        CASE(extra_byte_to_nothing),
-        CASE(one_of_many),
-        CASE(reset_in_the_middle),
-        CASE(silence),
-        CASE(stream_without_end),
-        CASE(nobody_listens),
-        CASE(interruption),
+        CASE(right_when_honest),  CASE(right_when_empty),    CASE(right_with_one_byte),
+        CASE(corrupt_byte),       CASE(swapped_bytes),       CASE(short_answer),
+        CASE(extra_byte),         CASE(early_end),           CASE(extra_byte_to_nothing),
+        CASE(one_of_many),        CASE(reset_in_the_middle), CASE(silence),
+        CASE(stream_without_end), CASE(nobody_listens),      CASE(interruption),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
