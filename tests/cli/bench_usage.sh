@@ -94,8 +94,8 @@ if [ ${#alone[@]} -eq 0 ] || "${alone[@]}" true 2>/dev/null; then
     limited 120 bench "$nobody"
     [ "$status" -eq 2 ] || fail "120 descriptors: exit $status: $(cat err)"
     grep -qF -- "give --threads 2" err || fail "120 descriptors: $(cat err)"
-    # The remedy is one.
-    if serve --model poll; then
+    # The remedy is one. ThreadSanitizer takes equal numbers in two tables for one descriptor.
+    if ! grep -qa __tsan_init "$pollux" && serve --model poll; then
         limited 120 bench -t 2 -n 1000 "$address"
         [ "$status" -eq 0 ] || fail "120 descriptors, two threads: exit $status: $(cat err)"
         stop_server "the server"
