@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* `pollux bench`: the command, a run from the plan to the exit status, and `pollux bench merge`. */
 #include "cmd/bench.h"
+#include "cmd/interrupt.h"
 #include "cmd/measure/machine.h"
 
 #include <jansson.h>
@@ -12,28 +13,6 @@
 
 /* One line of an error; what was typed is part of it. */
 #define LINE_MAX_BYTES 1024
-
-static volatile sig_atomic_t interrupted; /* the signal's number */
-
-static void on_signal(int signo)
-{
-    interrupted = signo;
-}
-
-static void catch_signals(void)
-{
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-    /* The first ends the run with a summary, a second one ends it as if nobody caught it. */
-    struct sigaction act = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
-    struct sigaction old;
-
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
-        /* What is ignored stays so: nohup(1), a shell's background job. */
-        if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
-            sigaction(signals[i], &act, NULL);
-    }
-    signal(SIGPIPE, SIG_IGN); /* a reader of the summary that goes away is an error, not an end */
-}
 
 static bool is_stdout(const char *file)
 {
@@ -106,7 +85,8 @@ static int run_load(const struct bench_values *values, const char *target)
     plan.load.interrupted = &interrupted;
     /* Before the run: the load average that matters is the one which was there without us. */
     machine = machine_json();
-    catch_signals();
+    interrupt_catch(true);
+    signal(SIGPIPE, SIG_IGN); /* a reader of the summary that goes away is an error, not an end */
     load_run(&plan.load, &result);
     bench_live_end();
     if (result.verdict == LOAD_CANNOT)

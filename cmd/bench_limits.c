@@ -128,26 +128,6 @@ static int check_ports(const struct bench_plan *plan, char *err, size_t cap)
                   (unsigned long long)ports, low, high);
 }
 
-/* Address number `i` of --source. */
-static struct plx_addr source_at(const struct load_config *load, uint64_t i)
-{
-    struct plx_addr addr = load->source;
-    unsigned char *bytes;
-    int last;
-
-    if (addr.sa.sa_family == AF_INET) {
-        addr.in.sin_addr.s_addr = htonl(ntohl(addr.in.sin_addr.s_addr) + (uint32_t)i);
-        return addr;
-    }
-    bytes = addr.in6.sin6_addr.s6_addr;
-    for (last = 15; i > 0 && last >= 0; last--) {
-        i += bytes[last];
-        bytes[last] = (unsigned char)i;
-        i >>= 8;
-    }
-    return addr;
-}
-
 /* The first and the last address that will be used: what lies between is of the same network. */
 static int check_sources(const struct bench_plan *plan, char *err, size_t cap)
 {
@@ -156,7 +136,7 @@ static int check_sources(const struct bench_plan *plan, char *err, size_t cap)
     char text[PLX_ADDR_TEXT];
 
     for (uint64_t i = 0; i<used; i += used> 1 ? used - 1 : 1) {
-        struct plx_addr addr = source_at(load, i);
+        struct plx_addr addr = load_source(load, i);
         int fd = socket(addr.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
         int rc = fd < 0 || bind(fd, &addr.sa, addr.len) < 0 ? errno : 0;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* `pollux check`: every model that runs here, put to the test with real bytes. */
 #include "cmd/check.h"
+#include "cmd/interrupt.h"
 #include "cmd/proc.h"
 #include "cmd/random.h"
 
@@ -23,25 +24,6 @@ struct check_values {
     int64_t connections, timeout_ns;
     const char *models, *json;
 };
-
-static volatile sig_atomic_t interrupted; /* the signal's number */
-
-static void on_signal(int signo)
-{
-    interrupted = signo;
-}
-
-static void catch_signals(void)
-{
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-    struct sigaction act = {.sa_handler = on_signal};
-    struct sigaction old;
-    for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++) {
-        /* What is ignored stays so: nohup(1), a shell's background job. */
-        if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
-            sigaction(signals[i], &act, NULL);
-    }
-}
 
 /* ---- what is sent ---- */
 
@@ -227,7 +209,7 @@ static int run(const void *arg, const struct opt_list *args)
         return cmd_fail(&cmd_check, STATUS_USAGE, "%s: %s; name a file that can be read",
                         plan.file ? plan.file : "random bytes", plx_error_text(errno));
     plan.data = data;
-    catch_signals();
+    interrupt_catch(false);
     status = check_all(&plan, values->json, models, n);
     free(data);
     return status;

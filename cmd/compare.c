@@ -2,6 +2,7 @@
 /* `pollux compare`: the command, and what it leaves behind. */
 #include "cmd/compare/repeat.h"
 #include "cmd/compare_run.h"
+#include "cmd/interrupt.h"
 #include "cmd/measure/machine.h"
 
 #include <errno.h>
@@ -15,26 +16,6 @@
 #include <unistd.h>
 
 #define LINE_BYTES 1200
-
-static volatile sig_atomic_t interrupted; /* the signal's number */
-
-static void on_signal(int signo)
-{
-    interrupted = signo;
-}
-
-static void catch_signals(void)
-{
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-    /* The first ends the rounds, and what was measured is written; a second one ends it at once. */
-    struct sigaction act = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
-    struct sigaction old;
-    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
-        if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
-            sigaction(signals[i], &act, NULL);
-    }
-    signal(SIGPIPE, SIG_IGN);
-}
 
 /* ---- what it leaves behind ---- */
 
@@ -130,7 +111,8 @@ static int compare(struct comparison *c, const struct compare_plan *plan, const 
     c->started = time(NULL);
     fprintf(stderr, "pollux compare: %zu arms under %zu workloads, about %lld s\n", c->narms,
             c->nworkloads, (long long)(plan->estimate_ns / PLX_SECOND) + 1);
-    catch_signals();
+    interrupt_catch(true);
+    signal(SIGPIPE, SIG_IGN); /* a reader of the summary that goes away is an error, not an end */
     int rc = rounds_run(c, &rounds);
     compare_live_end();
     if (rc < 0 && rc != -EINTR)

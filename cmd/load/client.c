@@ -100,19 +100,25 @@ void client_unanswered(struct client *c)
 
 /* ---- connections ---- */
 
-static struct plx_addr source_of(const struct client *c)
+struct plx_addr load_source(const struct load_config *cfg, uint64_t i)
 {
-    const struct load_config *cfg = c->worker->load->cfg;
     struct plx_addr a = cfg->source;
-    uint64_t i = (c->number - 1 + (c->rounds - 1) * cfg->connections) % cfg->nsources;
     unsigned char *last = a.sa.sa_family == AF_INET6 ? &a.in6.sin6_addr.s6_addr[15]
                                                      : (unsigned char *)&a.in.sin_addr + 3;
-    for (; i > 0; last--) { /* adds i to the address, most significant byte first */
+    for (; i > 0; last--) { /* adds i to the address, least significant byte first */
         i += *last;
         *last = (unsigned char)i;
         i >>= 8;
     }
     return a;
+}
+
+/* The sources are taken in turn, also by the connections that follow one another. */
+static struct plx_addr source_of(const struct client *c)
+{
+    const struct load_config *cfg = c->worker->load->cfg;
+    uint64_t nth = c->number - 1 + (c->rounds - 1) * cfg->connections;
+    return load_source(cfg, nth % cfg->nsources);
 }
 
 /* A short connection is followed by the next one, also after a failure or some: a server may come

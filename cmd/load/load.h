@@ -7,7 +7,7 @@
  *
  *     connecting -> warm-up -> measured time -> drain (nothing new is sent, answers are awaited)
  *
- * Two ways to decide when the next message leaves, never mixed (MEASURING in docs/bench.md):
+ * Two ways to decide when the next message leaves, never mixed ("Two loops" in docs/bench.md):
  *   closed loop  each connection keeps `depth` messages under way: finds saturation
  *   open loop    messages leave at times fixed beforehand, whatever the server does: latency counts
  *                from the time at which the message should have left, so a server that stands still
@@ -175,6 +175,9 @@ struct load_result {
  */
 void load_run(const struct load_config *, struct load_result *);
 void load_result_free(struct load_result *);
+
+/* Address number `i` of source, below nsources. */
+struct plx_addr load_source(const struct load_config *, uint64_t i);
 
 /* "connect", "read", "write", "timeout", "mismatch" */
 const char *load_error_name(enum load_error);

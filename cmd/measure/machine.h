@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The machine's fingerprint: what has to be the same for a result to be comparable, as one JSON
- * object (see MACHINE in docs/bench.md). What cannot be read is null, never 0 or "".
+ * object (`machine` in docs/bench.md). What cannot be read is null, never 0 or "".
  */
 #ifndef POLLUX_CMD_MEASURE_MACHINE_H
 #define POLLUX_CMD_MEASURE_MACHINE_H
