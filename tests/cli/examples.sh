@@ -71,7 +71,7 @@ for m in $(running_models); do
     grep -q "^lines: $connections connections, " ready.err || fail "lines $m: $(cat ready.err)"
 
     can "$m" post || continue
-    rm -f s operator
+    rm -f s operator heard # what the last one heard says nothing about this one
     mkfifo operator
     : >ready.out
     "$examples/chat" "$m" unix:s <operator >ready.out 2>ready.err &

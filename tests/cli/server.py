@@ -66,7 +66,7 @@ class Server:
         self.passed = 0  # bytes of all answers, for corrupt
         self.late = []  # heap of (due, order, connection, answer), for slow
         self.order = 0
-        self.acted = False
+        self.acted = self.asked = False
         self.selector = selectors.DefaultSelector()
         self.listener = self.listen(options.listen, options.port)
         self.selector.register(self.listener, selectors.EVENT_READ)
@@ -268,14 +268,17 @@ class Server:
 
     # ---- all of them ----
 
-    def turn(self):
-        timeout = max(0, self.late[0][0] - time.monotonic()) if self.late else None
-        for key, events in self.selector.select(timeout):
+    def turn(self, most=None):
+        """Waits, at most so many seconds, and serves; false if there was nothing to do."""
+        timeout = max(0, self.late[0][0] - time.monotonic()) if self.late else most
+        ready = self.selector.select(timeout)
+        for key, events in ready:
             conn = key.data
             if key.fileobj is self.listener:
                 self.accept()
             elif conn is None:
-                return False  # the signal
+                key.fileobj.recv(1)
+                self.asked = True
             else:
                 if events & selectors.EVENT_WRITE:
                     self.write(conn)
@@ -286,7 +289,7 @@ class Server:
             if not conn.ended:
                 conn.out += data
                 self.write(conn)
-        return True
+        return bool(ready or self.late)
 
     def run(self):
         woken, wake = socket.socketpair()
@@ -294,7 +297,11 @@ class Server:
         signal.signal(signal.SIGTERM, lambda *_: None)
         signal.set_wakeup_fd(wake.fileno())
         self.selector.register(woken, selectors.EVENT_READ)
-        while self.turn():
+        while not self.asked:
+            self.turn()
+        # What clients that have ended left behind still counts: connections that wait to be
+        # accepted, bytes that wait to be read. One that stays and is silent does not keep it up.
+        while self.turn(0.3 if self.connections else 0):
             pass
         for conn in self.connections.values():
             self.count(conn)
