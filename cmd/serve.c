@@ -98,6 +98,12 @@ static void on_stats(void *arg)
     serve_stats_print(s->server, false);
 }
 
+static void on_stats_signal(int signo, void *arg)
+{
+    (void)signo;
+    on_stats(arg);
+}
+
 static void on_server_end(void *arg)
 {
     plx_loop_stop(arg);
@@ -245,6 +251,8 @@ static int open_control(struct serve *s)
         rc = plx_signal_start(s->control, SIGINT, on_end_signal, s, NULL);
     if (rc == 0)
         rc = plx_signal_start(s->control, SIGHUP, on_hangup, s, NULL);
+    if (rc == 0)
+        rc = plx_signal_start(s->control, SIGUSR1, on_stats_signal, s, NULL);
     if (rc == 0 && s->values->stats != PLX_OFF)
         rc = plx_timer_start(s->control, s->values->stats, s->values->stats, on_stats, s, NULL);
     if (rc < 0)

@@ -241,7 +241,8 @@ static const char *const description[] = {
     "choice. ADDR is one more address to listen on.",
     "When it is ready it prints one line for each address to standard output:",
     "`pollux: listening on 127.0.0.1:40001 model=epoll workers=1 pid=4711`",
-    "Nothing else appears there but the output of `--service discard` and `--stats`.",
+    "Nothing else appears there but the output of `--service discard` and `--stats`; at `SIGUSR1` "
+    "the counters are printed once, with or without that option.",
     "`SIGTERM` and `SIGINT` end the server politely: it stops listening, every connection gets the "
     "answers to what has arrived, and the server exits when the last one is gone. After the time "
     "of `--drain`, or at a second signal, what is left is cut. `SIGHUP` opens the log file anew, "

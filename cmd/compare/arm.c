@@ -3,11 +3,11 @@
 #include "cmd/compare/arm.h"
 
 #include "cmd/clock.h"
+#include "cmd/compare/counters.h"
 #include "cmd/measure/cpulist.h"
 #include "cmd/proc.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <math.h>
 #include <pollux/pollux.h>
 #include <sched.h>
@@ -27,6 +27,7 @@ struct turn {
     const struct arm_run *run;
     struct proc server;
     struct plx_addr to;
+    struct counters counters;
     int64_t base_bytes; /* its memory before the first connection */
     char *why;
     size_t whycap;
@@ -183,41 +184,16 @@ static int await_command(struct turn *t)
 
 /* ---- its end ---- */
 
-/* The last line of output is the model's counters, over its whole life. */
-static void take_counters(struct turn *t, const char *line, double messages, struct sample *s)
+/* Asks it to end and sees to it that it does. */
+static int end_server(struct turn *t)
 {
-    static const struct {
-        const char *name;
-        size_t offset;
-    } fields[] = {
-        {"calls_wait", offsetof(struct sample, calls_wait)},
-        {"calls_ctl", offsetof(struct sample, calls_ctl)},
-        {"calls_accept", offsetof(struct sample, calls_accept)},
-        {"calls_recv", offsetof(struct sample, calls_recv)},
-        {"calls_send", offsetof(struct sample, calls_send)},
-        {"calls_other", offsetof(struct sample, calls_other)},
-        {"wakeups", offsetof(struct sample, wakeups)},
-    };
-    json_t *stats = t->run->arm->model ? json_loads(line, 0, NULL) : NULL;
-    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-        const json_t *n = json_object_get(stats, fields[i].name);
-        double *to = (double *)(void *)((char *)s + fields[i].offset);
-        *to = json_is_integer(n) && messages > 0 ? (double)json_integer_value(n) / messages : NAN;
-    }
-    json_decref(stats);
-}
-
-/* Asks it to end and sees to it that it does. `line` gets the last line of its output. */
-static int end_server(struct turn *t, char *line, size_t cap)
-{
-    char more[sizeof(t->server.line)];
+    char line[sizeof(t->server.line)];
     int rc;
-    *line = '\0';
     proc_signal(&t->server, SIGTERM);
-    while ((rc = proc_line(&t->server, more, sizeof(more), END_NS)) == 1)
-        snprintf(line, cap, "%s", more);
-    rc = proc_end(&t->server, rc < 0 ? 0 : END_NS);
-    return rc;
+    do
+        rc = proc_line(&t->server, line, sizeof(line), END_NS);
+    while (rc == 1);
+    return proc_end(&t->server, rc < 0 ? 0 : END_NS);
 }
 
 /* ---- the load ---- */
@@ -271,8 +247,24 @@ static const char *first_failure(const struct load_result *r)
     return "";
 }
 
-/* Loads it. 0: `s` is filled in but for the counters, which are divided by `*messages`. */
-static int load(struct turn *t, struct sample *s, struct hist *latency, double *messages)
+static double mean_size(const struct load_config *load)
+{
+    double bytes = 0, weight = 0;
+    for (size_t i = 0; i < load->nsizes; i++) {
+        bytes += load->size[i].bytes * (double)load->size[i].weight;
+        weight += load->size[i].weight;
+    }
+    return bytes / weight;
+}
+
+static void ask(void *arg)
+{
+    struct turn *t = arg;
+    counters_ask(&t->counters, &t->server);
+}
+
+/* Loads it. 0: `s` is filled in. */
+static int load(struct turn *t, struct sample *s, struct hist *latency)
 {
     const struct arm_run *run = t->run;
     struct load_config cfg = run->workload->load;
@@ -284,6 +276,10 @@ static int load(struct turn *t, struct sample *s, struct hist *latency, double *
     cfg.interrupted = run->interrupted;
     cfg.tick = run->tick;
     cfg.arg = run->arg;
+    if (run->arm->model) {
+        cfg.account = ask;
+        cfg.account_arg = t;
+    }
     if (run->rate > 0)
         cfg.rate = run->rate;
     if (run->workload->idle) {
@@ -302,8 +298,8 @@ static int load(struct turn *t, struct sample *s, struct hist *latency, double *
                      first_failure(&r));
     if (rc == 0) {
         fill_sample(t, &r, s);
+        counters_take(&t->counters, &t->server, mean_size(&cfg), s);
         hist_add(latency, r.latency);
-        *messages = (double)r.answered;
     }
     load_result_free(&r);
     return rc;
@@ -313,9 +309,7 @@ int arm_measure(const struct arm_run *run, struct sample *out, struct hist *late
                 size_t whycap)
 {
     struct turn t = {.run = run, .why = why, .whycap = whycap, .base_bytes = -1};
-    char last[sizeof(t.server.line)];
     int64_t peak;
-    double messages = 0;
     *out = (struct sample){0};
     (void)arm_bind(run->server_cpus);
     int rc = run->arm->model ? start_model(&t) : start_command(&t);
@@ -326,13 +320,11 @@ int arm_measure(const struct arm_run *run, struct sample *out, struct hist *late
     if (rc == 0 && account_memory(t.server.pid, &peak, &t.base_bytes) < 0)
         t.base_bytes = -1;
     if (rc == 0)
-        rc = load(&t, out, latency, &messages);
-    int ended = end_server(&t, last, sizeof(last));
+        rc = load(&t, out, latency);
+    int ended = end_server(&t);
     /* Somebody else's program may take the signal as its death. */
     if (rc == 0 && run->arm->model && (ended < 0 || t.server.status != 0))
         rc = ended == -EINTR ? -EINTR : invalid(&t, "the server did not end as it should");
-    if (rc == 0)
-        take_counters(&t, last, messages, out);
     proc_close(&t.server);
     return rc;
 }

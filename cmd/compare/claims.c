@@ -224,9 +224,7 @@ static enum answer claim_edges(const struct comparison *c, char *figures, size_t
     char shown[200] = "", text[64];
     for (size_t w = 0; w < c->nworkloads && edge != NO_ARM && level != NO_ARM; w++) {
         if (c->workload[w].idle || !judge_takes_part(c, w, edge, offset) ||
-            !judge_takes_part(c, w, level, offset) ||
-            !judge_counts(&c->workload[w], &c->cell[w][edge]) ||
-            !judge_counts(&c->workload[w], &c->cell[w][level]))
+            !judge_takes_part(c, w, level, offset))
             continue;
         struct stats_interval i =
             judge_pairs(c, &c->cell[w][edge], &c->cell[w][level], offset, 0, w);
@@ -239,8 +237,7 @@ static enum answer claim_edges(const struct comparison *c, char *figures, size_t
                          claim_text(&i, text));
     }
     if (fewer + others + open == 0) {
-        judge_append(figures, cap,
-                     "epoll and epoll-et were not both measured, or not with messages enough");
+        judge_append(figures, cap, "epoll and epoll-et were not both measured");
         return CANNOT;
     }
     judge_append(
@@ -284,9 +281,9 @@ static size_t range_over(const struct comparison *c, size_t w, bool *seen, struc
     for (size_t a = 0; a < c->narms && !c->workload[w].idle; a++) {
         const struct cell *cell = &c->cell[w][a];
         if (c->arm[a].twin || !c->arm[a].model || cell->state != CELL_OK ||
-            isnan(judge_calls(&c->workload[w], cell)) || isnan(switches_of(cell)))
+            isnan(judge_calls(cell)) || isnan(switches_of(cell)))
             continue;
-        stretch(calls, judge_calls(&c->workload[w], cell), a);
+        stretch(calls, judge_calls(cell), a);
         stretch(switches, switches_of(cell), a);
         seen[a] = true;
         n++;

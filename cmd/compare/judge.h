@@ -54,14 +54,8 @@ enum verdict judge_interval(const struct stats_interval *, double floor);
  * interrupts tell of it. */
 double judge_user_share(const struct workload *, const struct cell *);
 
-/*
- * Whether the library's counters say something per message: they are of the server's whole life, of
- * which making the connections must be a small part.
- */
-bool judge_counts(const struct workload *, const struct cell *);
-
-/* The sum of an arm's system calls per message; NAN where its counters say nothing. */
-double judge_calls(const struct workload *, const struct cell *);
+/* The sum of an arm's system calls per message; NAN where it has no counters. */
+double judge_calls(const struct cell *);
 
 /* why.c: why arm `a` does worse than arm `b` under workload `w`, as far as its counters tell: at
  * most two reasons, the larger one first; "" where they tell nothing. */

@@ -187,7 +187,7 @@ static void put_arm(const struct comparison *c, size_t w, size_t a, struct table
     }
     table_cell(t, TABLE_PLAIN, "%s", cpu_text(&c->workload[w], cell, cpu));
     if (!c->workload[w].idle)
-        table_cell(t, TABLE_PLAIN, "%s", figure(judge_calls(&c->workload[w], cell), buf));
+        table_cell(t, TABLE_PLAIN, "%s", figure(judge_calls(cell), buf));
     table_cell(t, TABLE_PLAIN, "%s",
                figure(CELL_MEDIAN(cell, voluntary) + CELL_MEDIAN(cell, involuntary), buf));
     table_cell(t, TABLE_PLAIN, "%s", bytes_text(CELL_MEDIAN(cell, per_connection), buf));

@@ -29,10 +29,6 @@
 #define SPLIT_SECONDS 0.5
 #define SPLIT_LEAST   0.15 /* so much larger a part is worth a word */
 
-/* To make a connection and to end it takes about ten calls: with so many messages each it is a
- * fifth of a call per message. */
-#define MESSAGES_EACH 50
-
 #define REASONS_MAX 16
 #define REASON_TEXT 140
 
@@ -59,16 +55,8 @@ double judge_user_share(const struct workload *w, const struct cell *cell)
     return all >= SPLIT_SECONDS ? user / all : NAN;
 }
 
-bool judge_counts(const struct workload *w, const struct cell *cell)
+double judge_calls(const struct cell *cell)
 {
-    return w->load.mode == LOAD_CONNECT ||
-           CELL_MEDIAN(cell, messages) >= MESSAGES_EACH * w->load.connections;
-}
-
-double judge_calls(const struct workload *w, const struct cell *cell)
-{
-    if (!judge_counts(w, cell))
-        return NAN;
     return CELL_MEDIAN(cell, calls_wait) + CELL_MEDIAN(cell, calls_ctl) +
            CELL_MEDIAN(cell, calls_accept) + CELL_MEDIAN(cell, calls_recv) +
            CELL_MEDIAN(cell, calls_send) + CELL_MEDIAN(cell, calls_other);
@@ -86,9 +74,9 @@ static struct profile profile_of(const struct workload *w, const struct cell *ce
 {
     struct profile p = {.cpu = CELL_MEDIAN(cell, cpu_ns),
                         .user_share = judge_user_share(w, cell),
-                        .calls = judge_calls(w, cell),
+                        .calls = judge_calls(cell),
                         .switches = CELL_MEDIAN(cell, voluntary) + CELL_MEDIAN(cell, involuntary),
-                        .wakeups = judge_counts(w, cell) ? CELL_MEDIAN(cell, wakeups) : NAN};
+                        .wakeups = CELL_MEDIAN(cell, wakeups)};
     p.user = p.cpu * p.user_share;
     p.system = p.cpu - p.user;
     return p;

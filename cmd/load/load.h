@@ -88,6 +88,10 @@ struct load_config {
     uint64_t seed;
 
     pid_t server_pid; /* whose cost is measured too; 0 = none */
+    /* Called on the caller's thread just before each of the two readings of the server's account,
+     * for those who have more to ask it then; may be NULL. It should take milliseconds at most. */
+    void (*account)(void *account_arg);
+    void *account_arg;
 
     /* Called on the caller's thread about ten times a second; may be NULL. */
     void (*tick)(void *arg, const struct load_progress *);

@@ -106,13 +106,16 @@ static bool read_account(struct run *run, struct account *to)
 
 static void account_begin(struct run *run)
 {
+    int64_t begin = clock_ns();
+    if (run->cfg->account)
+        run->cfg->account(run->cfg->account_arg);
     run->account_from = run_sum(run);
     if (!run->cfg->server_pid)
         return;
     run->result->has_server = read_account(run, &run->from);
     if (run->result->has_server)
         run->busy_from = account_busy_ns(run->from.cpus);
-    run->account_took_ns = clock_ns() - run->account_from.at_ns;
+    run->account_took_ns = clock_ns() - begin;
 }
 
 static void account_end(struct run *run)
@@ -122,6 +125,8 @@ static void account_end(struct run *run)
     if (run->accounted)
         return;
     run->accounted = true;
+    if (run->cfg->account)
+        run->cfg->account(run->cfg->account_arg);
     struct sum s = run_sum(run);
     r->server_messages = s.answered - run->account_from.answered;
     r->server_ns = s.at_ns - run->account_from.at_ns;

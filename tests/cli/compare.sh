@@ -42,6 +42,7 @@ holds "models" 'd["kind"] == "pollux-comparison" and d["partial"] is False' \
     'all(len(c["samples"]) == 3 for c in d["cells"] if c["state"] == "ok")' \
     'all(c["median"]["rate"] > 0 and c["median"]["messages"] > 0 for c in d["cells"] if c["state"] == "ok")' \
     'all(0.9 < c["median"]["calls"]["send"] < 1.2 for c in d["cells"] if c["state"] == "ok")' \
+    'all(c["median"]["calls"]["accept"] == 0 for c in d["cells"] if c["state"] == "ok")' \
     '{c["state"] for c in d["cells"] if c["arm"] in ("epoll", "poll", "threads")} == {"ok"}' \
     '[c["why"] != "" for c in d["cells"] if c["arm"] == "kqueue" and c["state"] == "excluded"] == [True, True] or not d["machine"]["system"] == "Linux"' \
     'all(c["latency"] and sum(b[2] for b in c["latency"]) > 0 for c in d["cells"] if c["state"] == "ok")' \

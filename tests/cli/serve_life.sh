@@ -42,6 +42,9 @@ for m in $(running_models); do
     printf hello >&4
     wait_until grep -qs hello got || fail "$m: no answer before the drain"
     connected || fail "$m: the log does not show the connection: $(cat log)"
+    kill -USR1 "$server_pid"
+    wait_until grep -qs '"final":false.*"accepted":1,.*"bytes_in":5,"bytes_out":5,' ready.out ||
+        fail "$m: no counters at SIGUSR1: $(cat ready.out)"
     stop_server "$m drained"
     exec 4>&-
     wait "$client"
