@@ -225,7 +225,7 @@ void plx__conn_dirty(struct plx_conn *c)
 
 /* ---- wants ---- */
 
-unsigned plx__conn_want(const struct plx_conn *c)
+unsigned plx__conn_want_rarely(const struct plx_conn *c)
 {
     unsigned read = c->flags & PLX__F_EOF ? 0 : PLX__WANT_READ;
     unsigned write = c->out_bytes ? PLX__WANT_WRITE : 0;

@@ -166,8 +166,16 @@ void plx__conn_opened(struct plx_conn *);
 void plx__socket_drop(struct plx_loop *, const struct plx__socket *);
 void plx__conn_connected(struct plx_conn *, int so_error); /* 0 or errno */
 
-/* What the connection wants now; 0 = nothing: it waits for its handler. */
-unsigned plx__conn_want(const struct plx_conn *);
+/* What the connection wants now; 0 = nothing: it waits for its handler. Asked several times for
+ * each message, so the answer that almost all of them get is found here. */
+unsigned plx__conn_want_rarely(const struct plx_conn *);
+static inline unsigned plx__conn_want(const struct plx_conn *c)
+{
+    const unsigned rare = PLX__F_EOF | PLX__F_PAUSED | PLX__F_THROTTLED | PLX__F_HALF;
+    if (c->phase == PLX__OPEN && !(c->flags & rare))
+        return PLX__WANT_READ | (c->out_bytes ? PLX__WANT_WRITE : 0);
+    return plx__conn_want_rarely(c);
+}
 /* For a connection that was on the dirty list: shows held input to the handler again, calls
  * on_drain, where they are due. */
 void plx__conn_pump(struct plx_conn *);

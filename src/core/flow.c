@@ -265,7 +265,7 @@ int plx_send(struct plx_conn *c, const void *p, size_t n)
 int plx__conn_outgoing(struct plx_conn *c, struct iovec *iov, int cap)
 {
     struct plx_loop *l = c->loop;
-    int n = plx__outq_iov(&c->out, iov, cap);
+    int n = c->out.head ? plx__outq_iov(&c->out, iov, cap) : 0;
     if (n < cap && borrows(c))
         iov[n++] = (struct iovec){.iov_base = (void *)(uintptr_t)l->lent.from,
                                   .iov_len = (size_t)(l->lent.to - l->lent.from)};
@@ -283,7 +283,7 @@ void plx__conn_sent(struct plx_conn *c, ssize_t n)
     c->moved_ms = c->sent_ms = l->now_ms;
     c->unacked = 0;
     c->out_bytes -= (size_t)n;
-    size_t dropped = plx__outq_drop(&c->out, &l->chunks, (size_t)n);
+    size_t dropped = c->out.head ? plx__outq_drop(&c->out, &l->chunks, (size_t)n) : 0;
     if (dropped < (size_t)n)
         l->lent.from += (size_t)n - dropped;
     if (!(c->flags & PLX__F_THROTTLED) || c->out_bytes > l->limits.low_water)

@@ -12,6 +12,8 @@
  */
 #include "engine/blocking.h"
 
+#include "core/sys.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -114,9 +116,7 @@ static void send_all(struct plx_loop *l, struct plx__task *t, struct plx_conn *c
 {
     while (plx__conn_want(c) & PLX__WANT_WRITE) {
         struct iovec iov[IOV_MOST];
-        struct msghdr msg = {.msg_iov = iov};
-        msg.msg_iovlen = (size_t)plx__conn_outgoing(c, iov, IOV_MOST);
-        ssize_t n = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
+        ssize_t n = plx__sys_send(c->fd, iov, plx__conn_outgoing(c, iov, IOV_MOST), MSG_NOSIGNAL);
         int err = n < 0 ? errno : 0;
         PLX__COUNT(l, calls_send, 1);
         if (err == EINTR)
@@ -164,7 +164,7 @@ static void sleep_ns(int64_t ns)
 /* Waits at most `wait`, 0 = not at all. */
 static void receive(struct plx_loop *l, struct plx__task *t, struct plx_conn *c, int64_t wait)
 {
-    ssize_t n = recv(c->fd, l->inbuf, PLX__INBUF, wait ? 0 : MSG_DONTWAIT);
+    ssize_t n = plx__sys_recv(c->fd, l->inbuf, PLX__INBUF, wait ? 0 : MSG_DONTWAIT);
     PLX__COUNT(l, calls_recv, 1);
     int err = n < 0 ? errno : 0;
     plx__loop_waited(l, wait == INT64_MAX ? PLX_FOREVER : wait);

@@ -17,6 +17,7 @@
  * Busy polling is a selector that calls everything ready: spurious readiness is legal.
  */
 #include "core/core.h"
+#include "core/sys.h"
 #include "selector/backends.h"
 #include "selector/pollset.h"
 
@@ -71,10 +72,7 @@ static ssize_t send_once(struct plx_conn *c, size_t *asked)
     for (int i = 0; i < n; i++)
         *asked += iov[i].iov_len;
     PLX__COUNT(c->loop, calls_send, 1);
-    if (n == 1)
-        return send(c->fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL);
-    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)n};
-    return sendmsg(c->fd, &msg, MSG_NOSIGNAL);
+    return plx__sys_send(c->fd, iov, n, MSG_NOSIGNAL);
 }
 
 static void write_some(struct plx_loop *l, struct plx_conn *c)
@@ -123,7 +121,7 @@ static void read_some(struct plx_loop *l, struct plx_conn *c)
             run_later(r, c);
             return;
         }
-        ssize_t n = recv(c->fd, l->inbuf, PLX__INBUF, 0);
+        ssize_t n = plx__sys_recv(c->fd, l->inbuf, PLX__INBUF, 0);
         PLX__COUNT(l, calls_recv, 1);
         if (n < 0 && errno == EINTR)
             continue;
@@ -186,10 +184,18 @@ static int arm(struct reactor *r, struct plx_conn *c, unsigned events)
     return rc;
 }
 
+/* The usual end of an event: the interest is what it was and nothing is left to be done. */
+static bool waits_to_read(const struct reactor *r, const struct plx_conn *c)
+{
+    return edge(r) ? c->eng.ready.armed && !c->eng.ready.may_read : c->eng.ready.armed == PLX_READ;
+}
+
 static void settle(struct plx_loop *l, struct plx_conn *c)
 {
     struct reactor *r = l->state;
     unsigned want = plx__conn_want(c);
+    if (want == PLX__WANT_READ && !(c->flags & PLX__F_DRAINING) && waits_to_read(r, c))
+        return;
     if ((want & PLX__WANT_READ) && (c->flags & PLX__F_DRAINING))
         read_some(l, c);
     if ((plx__conn_want(c) & PLX__WANT_WRITE) && c->eng.ready.may_write)

@@ -26,6 +26,7 @@
 
 #if PLX_HAVE_LIBURING
 
+#include "core/sys.h"
 #include "engine/uring.h"
 #include "selector/pollset.h"
 
@@ -146,14 +147,11 @@ static void send_now(struct plx_loop *l, struct plx_conn *c)
 {
     while (!c->eng.ring.sending && (plx__conn_want(c) & PLX__WANT_WRITE)) {
         struct iovec iov[IOV_MOST];
-        struct msghdr msg = {.msg_iov = iov};
-        msg.msg_iovlen = (size_t)plx__conn_outgoing(c, iov, IOV_MOST);
+        int pieces = plx__conn_outgoing(c, iov, IOV_MOST);
         size_t asked = 0;
-        for (size_t i = 0; i < msg.msg_iovlen; i++)
+        for (int i = 0; i < pieces; i++)
             asked += iov[i].iov_len;
-        ssize_t n = msg.msg_iovlen == 1
-                        ? send(c->fd, iov[0].iov_base, asked, MSG_NOSIGNAL | MSG_DONTWAIT)
-                        : sendmsg(c->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n = plx__sys_send(c->fd, iov, pieces, MSG_NOSIGNAL | MSG_DONTWAIT);
         int err = n < 0 ? errno : 0;
         PLX__COUNT(l, calls_send, 1);
         if (err == EINTR)
@@ -186,7 +184,7 @@ static void submit_send(struct plx_loop *l, struct plx_conn *c)
 /* One plain receive, without waiting. False: there was nothing. */
 static bool receive_now(struct plx_loop *l, struct plx_conn *c)
 {
-    ssize_t n = recv(c->fd, l->inbuf, PLX__INBUF, MSG_DONTWAIT);
+    ssize_t n = plx__sys_recv(c->fd, l->inbuf, PLX__INBUF, MSG_DONTWAIT);
     int err = n < 0 ? errno : 0;
     PLX__COUNT(l, calls_recv, 1);
     if (err == EAGAIN)

@@ -53,6 +53,8 @@ static uint32_t asked(const struct epoll_state *s, unsigned events)
 static unsigned found(const struct epoll_state *s, uint32_t bits)
 {
     unsigned events = 0;
+    if (bits == EPOLLIN) /* nearly always */
+        return PLX_READ;
     if (bits & EPOLLIN)
         events |= PLX_READ;
     if (bits & EPOLLOUT)
