@@ -100,11 +100,12 @@ static void print_repeat(const json_t *then, const json_t *now)
         printf("  and %zu more\n", r.more);
 }
 
-static int compare(struct comparison *c, const struct compare_plan *plan, const char *dir,
-                   const json_t *then)
+static int compare(struct comparison *c, const struct compare_plan *plan, const struct net *net,
+                   const char *dir, const json_t *then)
 {
     struct rounds_plan rounds = {.least = plan->least,
                                  .most = plan->most,
+                                 .net = net,
                                  .interrupted = &interrupted,
                                  .tick = compare_live_tick};
     c->command_line = cmd_words();
@@ -141,6 +142,7 @@ static int run(const void *arg, const struct opt_list *args)
     struct compare_values values = *(const struct compare_values *)arg;
     struct compare_repeated repeated = {0};
     struct compare_plan plan;
+    struct net net;
     char err[LINE_BYTES], dir[PATH_MAX];
     struct comparison *c = comparison_open();
     (void)args;
@@ -149,13 +151,22 @@ static int run(const void *arg, const struct opt_list *args)
     int rc = compare_repeat_check(&values, err, sizeof(err));
     if (rc == 0 && values.repeat)
         rc = compare_repeat_read(values.repeat, &values, &repeated, err, sizeof(err));
-    c->machine = machine_json(); /* before the plan, which may raise a limit */
+    c->netns = rc == 0 && values.net && strcmp(values.net, "netns") == 0;
+    /* Before the plan, which tries the models: they may leave threads behind. */
+    if (net_open(&net, c->netns, err, sizeof(err)) < 0)
+        rc = -EINVAL;
+    /* In the network that counts, and before the plan, which may raise a limit. */
+    c->machine = machine_json();
     if (rc == 0)
         rc = compare_plan_make(&values, c, &plan, err, sizeof(err));
     if (rc == 0)
+        rc = net_join(&net, c->server_cpus, c->client_cpus, err, sizeof(err));
+    c->steered = net.steered;
+    if (rc == 0)
         rc = compare_output_make(values.output, values.repeat, dir, err, sizeof(err));
-    int status = rc < 0 ? cmd_fail(&cmd_compare, STATUS_USAGE, "%s", err)
-                        : compare(c, &plan, dir, repeated.then);
+    int status = rc != 0 ? cmd_fail(&cmd_compare, STATUS_USAGE, "%s", err)
+                         : compare(c, &plan, &net, dir, repeated.then);
+    net_close(&net);
     comparison_close(c);
     compare_repeat_free(&repeated);
     return status;
@@ -182,7 +193,9 @@ static const char *const description[] = {
 static const struct cmd_exit exits[] = {
     {STATUS_DONE, "The comparison is complete, whatever its verdicts."},
     {STATUS_FAILED, "No arm gave a valid figure, or the results could not be written."},
-    {STATUS_USAGE, "Wrong usage, or the output directory cannot be written. Nothing was measured."},
+    {STATUS_USAGE,
+     "Wrong usage, or the network of --net cannot be made, or the output directory not be "
+     "written. Nothing was measured."},
     {130, "Interrupted by SIGINT; 129 by SIGHUP, 143 by SIGTERM. What was measured is written, "
           "marked as partial."},
     {0, NULL}};

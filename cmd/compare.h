@@ -24,7 +24,7 @@
 
 /* As typed. 0, NULL, false or an empty list = not given. */
 struct compare_values {
-    const char *models, *pin, *output, *repeat;
+    const char *models, *pin, *net, *output, *repeat;
     struct opt_list server, workload;
     int64_t budget_ns, rounds, seed;
     bool quick;
@@ -40,8 +40,8 @@ struct compare_values {
 
 extern const struct opt compare_options[];
 
-/* With --repeat: nothing else was given but --output, since the file fixes the rest. 0, or -EINVAL
- * with one line in `err`. Without --repeat: 0. */
+/* With --repeat: nothing else was given but --output and --net, since the file fixes the rest. 0,
+ * or -EINVAL with one line in `err`. Without --repeat: 0. */
 int compare_repeat_check(const struct compare_values *, char *err, size_t errcap);
 
 /* ---- compare_plan.c ---- */

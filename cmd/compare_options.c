@@ -4,6 +4,7 @@
  * depend on each other, and a repetition contradicts what was typed, not what was left out.
  */
 #include "cmd/compare.h"
+#include "cmd/compare/net.h"
 
 #include <errno.h>
 #include <string.h>
@@ -58,6 +59,14 @@ const struct opt compare_options[] = {
      .arg = "CPUS",
      .help = "Which CPUs: `SERVER:CLIENT`, as in 0:1 or 0-1:2-3, `none`, or `auto`: one for the "
              "server, and one of another core for the client. Auto if not given."},
+    {.name = "net",
+     .kind = OPT_TEXT,
+     AT(net),
+     .arg = "NET",
+     .choice = net_kind,
+     .help = "Over which network: `lo`, the loopback device, or `netns`, two network namespaces, "
+             "in which server and client receive on their own CPUs as two hosts do. It takes root, "
+             "or the right to make user namespaces. Lo if not given."},
     {.name = "seed",
      .kind = OPT_COUNT,
      AT(seed),
@@ -107,7 +116,10 @@ static bool was_given(const struct compare_values *v, const struct opt *o)
 int compare_repeat_check(const struct compare_values *v, char *err, size_t errcap)
 {
     for (const struct opt *o = compare_options; v->repeat != NULL && o->name != NULL; o++) {
-        if (was_given(v, o) && strcmp(o->name, "repeat") != 0 && strcmp(o->name, "output") != 0)
+        bool may = strcmp(o->name, "repeat") == 0 || strcmp(o->name, "output") == 0 ||
+                   strcmp(o->name, "net") == 0;
+
+        if (was_given(v, o) && !may)
             return compare_refuse(err, errcap,
                                   "--repeat and --%s contradict each other: what is repeated is "
                                   "said by %s; leave one of them out",

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* --repeat: the options of an earlier comparison, out of its document. */
+#include "cmd/compare/net.h"
 #include "cmd/compare_run.h"
 
 #include <errno.h>
@@ -24,6 +25,15 @@ static int64_t time_at(const json_t *o, const char *key)
 static int64_t count_at(const json_t *o, const char *key)
 {
     return (int64_t)json_integer_value(json_object_get(o, key));
+}
+
+/* NULL if there is none of this name. */
+static const char *kind_of_net(const char *name)
+{
+    const char *kind;
+    for (size_t i = 0; (kind = net_kind(i)) && strcmp(kind, name) != 0;)
+        i++;
+    return kind;
 }
 
 static const char *keep(struct compare_repeated *r, const char *a, const char *b)
@@ -92,6 +102,11 @@ int compare_repeat_read(const char *file, struct compare_values *v, struct compa
                               file);
     if (json_array_size(arms) > COMPARE_ARMS_MAX || json_array_size(workloads) > OPT_LIST_MAX)
         return compare_refuse(err, errcap, "--repeat %s: too many arms or workloads", file);
+    if (!v->net && !(v->net = kind_of_net(text_at(method, "net"))))
+        return compare_refuse(err, errcap,
+                              "--repeat %s: this version of pollux does not know its network; give "
+                              "another one by --net",
+                              file);
     keep_arms(r, v, arms);
     keep_workloads(r, v, workloads);
     v->rounds = count_at(method, "rounds");

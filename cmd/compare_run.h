@@ -22,8 +22,9 @@ struct compare_repeated {
     size_t nkept;
 };
 
-/* Reads a results.json and sets the values as they were given then. 0, or -EINVAL with one line in
- * `err`. Released with compare_repeat_free() in both cases, after the last use of the values. */
+/* Reads a results.json and sets the values as they were given then, except a --net that is given
+ * now. 0, or -EINVAL with one line in `err`. Released with compare_repeat_free() in both cases,
+ * after the last use of the values. */
 int compare_repeat_read(const char *file, struct compare_values *, struct compare_repeated *,
                         char *err, size_t errcap);
 void compare_repeat_free(struct compare_repeated *);

@@ -202,14 +202,17 @@ static int set_value(struct parse *p, const struct opt *o, const char *text)
 
     switch (o->kind) {
     case OPT_FLAG: *(bool *)field = true; return 0;
-    case OPT_TEXT: *(const char **)field = text; return 0;
+    case OPT_TEXT:
     case OPT_LIST:
         if (o->choice != NULL) {
             int rc = find_choice(p, o, text, &index);
             if (rc < 0)
                 return rc;
         }
-        return add_to_list(p, field, o->name, text);
+        if (o->kind == OPT_LIST)
+            return add_to_list(p, field, o->name, text);
+        *(const char **)field = text;
+        return 0;
     case OPT_CHOICE: return find_choice(p, o, text, field);
     case OPT_COUNT:
     case OPT_SIZE:

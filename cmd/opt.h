@@ -42,7 +42,8 @@ struct opt_list {
 /* What a value is, and the type of the field at `offset`. */
 enum opt_kind {
     OPT_FLAG,   /* bool: no value */
-    OPT_TEXT,   /* const char *: NULL without a default; points into argv or the table */
+    OPT_TEXT,   /* const char *: NULL without a default; points into argv or the table; one of
+                 * `choice` if that is set, for who has to know whether it was given */
     OPT_LIST,   /* struct opt_list: repeatable text, each one of `choice` if that is set */
     OPT_CHOICE, /* int: the index of a name that `choice` knows */
     OPT_COUNT,  /* int64_t, min..max */

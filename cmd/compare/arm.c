@@ -67,11 +67,12 @@ int arm_bind(const char *cpus)
 static int start_model(struct turn *t)
 {
     const struct load_config *load = &t->run->workload->load;
-    char count[24], pool[24];
+    char address[32], count[24], pool[24];
     /* Short connections that are being closed still count while the next ones come. */
     unsigned room = load->connections + (load->mode == LOAD_CONNECT ? 10000 : 16);
     unsigned threads =
         load->connections < COMPARE_POOL_MOST ? load->connections : COMPARE_POOL_MOST;
+    snprintf(address, sizeof(address), "%s:0", net_address(t->run->net));
     snprintf(count, sizeof(count), "%u", room);
     snprintf(pool, sizeof(pool), "%u", threads);
     const char *const args[] = {"serve",
@@ -80,7 +81,7 @@ static int start_model(struct turn *t)
                                 "--service",
                                 "echo",
                                 "--listen",
-                                "127.0.0.1:0",
+                                address,
                                 "--max-connections",
                                 count,
                                 "--pool-size",
@@ -113,10 +114,12 @@ static int await_model(struct turn *t)
 
 /* ---- the server: somebody else's ---- */
 
-/* A port that is free now: the system gives one, and it is given back. */
-static int free_port(struct plx_addr *to)
+/* A port of this address that is free now: the system gives one, and it is given back. */
+static int free_port(const char *address, struct plx_addr *to)
 {
-    int rc = plx_addr_parse("127.0.0.1:0", to, 1, NULL);
+    char text[32];
+    snprintf(text, sizeof(text), "%s:0", address);
+    int rc = plx_addr_parse(text, to, 1, NULL);
     int fd = rc < 0 ? -1 : socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return rc < 0 ? rc : -errno;
@@ -132,13 +135,13 @@ static int free_port(struct plx_addr *to)
 }
 
 /* Puts the address and the port in place of {addr} and {port}. */
-static int fill_in(const char *command, unsigned port, char *out, size_t cap)
+static int fill_in(const char *command, const char *address, unsigned port, char *out, size_t cap)
 {
     size_t at = 0;
     while (*command) {
         int n;
         if (strncmp(command, "{addr}", 6) == 0 || strncmp(command, "{port}", 6) == 0) {
-            n = command[1] == 'a' ? snprintf(out + at, cap - at, "127.0.0.1")
+            n = command[1] == 'a' ? snprintf(out + at, cap - at, "%s", address)
                                   : snprintf(out + at, cap - at, "%u", port);
             command += 6;
         } else {
@@ -153,10 +156,11 @@ static int fill_in(const char *command, unsigned port, char *out, size_t cap)
 
 static int start_command(struct turn *t)
 {
+    const char *address = net_address(t->run->net);
     char line[1024];
-    int rc = free_port(&t->to);
+    int rc = free_port(address, &t->to);
     if (rc == 0)
-        rc = fill_in(t->run->arm->command, plx_addr_port(&t->to), line, sizeof(line));
+        rc = fill_in(t->run->arm->command, address, plx_addr_port(&t->to), line, sizeof(line));
     return rc == 0 ? proc_start_command(&t->server, line, t->run->interrupted) : rc;
 }
 
@@ -305,15 +309,26 @@ static int load(struct turn *t, struct sample *s, struct hist *latency)
     return rc;
 }
 
+/* What it starts with, it inherits from this thread: CPUs, and its end of the network. */
+static int start_server(struct turn *t)
+{
+    const struct arm_run *run = t->run;
+    (void)arm_bind(run->server_cpus);
+    int rc = net_enter(run->net, NET_SERVER);
+    if (rc == 0)
+        rc = run->arm->model ? start_model(t) : start_command(t);
+    (void)net_enter(run->net, NET_CLIENT); /* if it failed, no connection would be made */
+    (void)arm_bind(run->client_cpus);
+    return rc;
+}
+
 int arm_measure(const struct arm_run *run, struct sample *out, struct hist *latency, char *why,
                 size_t whycap)
 {
     struct turn t = {.run = run, .why = why, .whycap = whycap, .base_bytes = -1};
     int64_t peak;
     *out = (struct sample){0};
-    (void)arm_bind(run->server_cpus);
-    int rc = run->arm->model ? start_model(&t) : start_command(&t);
-    (void)arm_bind(run->client_cpus);
+    int rc = start_server(&t);
     if (rc < 0)
         return invalid(&t, "cannot start it: %s", plx_error_text(rc));
     rc = run->arm->model ? await_model(&t) : await_command(&t);

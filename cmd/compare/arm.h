@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One run: an arm's server is started on its CPUs, loaded from the client's, measured, and ended.
- * The caller's thread; one at a time.
+ * One run: an arm's server is started on its CPUs and at its end of the network, loaded from the
+ * client's, measured, and ended. The caller's thread; one at a time.
  */
 #ifndef POLLUX_CMD_COMPARE_ARM_H
 #define POLLUX_CMD_COMPARE_ARM_H
 
 #include "cmd/compare/compare.h"
+#include "cmd/compare/net.h"
 
 /* What to run, and how long. */
 struct arm_run {
     const struct arm *arm;
     const struct workload *workload;
     const char *server_cpus, *client_cpus; /* "0", "1"; "" = leave it as it is */
+    const struct net *net;                 /* joined; the thread is at the client's end */
     double rate; /* messages per second of an open loop; 0 = the workload's */
     uint64_t seed;
     const volatile sig_atomic_t *interrupted;

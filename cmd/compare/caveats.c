@@ -57,9 +57,21 @@ static char *workloads(const struct comparison *c, const bool *set, char *buf, s
 static void about_place(struct comparison *c)
 {
     const char *hypervisor = json_string_value(json_object_get(c->machine, "virtual"));
-    caveat(c, "loopback",
-           "Loopback: the sender pays for the receiver's softirq, so the server is charged with "
-           "work of the client, and the reverse. A network in between gives other figures.");
+    if (!c->netns)
+        caveat(c, "loopback",
+               "Loopback: the sender pays for the receiver's softirq, so the server is charged "
+               "with work of the client, and the reverse. A network in between gives other "
+               "figures.");
+    else if (c->steered)
+        caveat(c, "netns",
+               "One machine, without a wire, a card or its driver: client and server are joined by "
+               "a veth pair. Each end receives on its own CPUs, interrupted by the other's and not "
+               "by a card; what an idle CPU receives is in nobody's account.");
+    else
+        caveat(c, "netns",
+               "One machine, without a wire, a card or its driver: client and server are joined by "
+               "a veth pair. As over loopback, the sender pays for the receiver's softirq: to make "
+               "each end receive on its own CPUs takes --pin and Linux 6.3.");
     if (hypervisor)
         caveat(
             c, "virtual-machine",

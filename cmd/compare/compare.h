@@ -9,6 +9,7 @@
  *     stats.c     the centre and its interval        why.c      the reasons of the losers
  *     caveats.c   what to bear in mind               data.c     memory, and medians
  *     text.c      the table on a terminal            page.c     the report to look at
+ *     net.c       loopback, or two namespaces
  *
  * Figures that are not known are NAN in doubles, and null in the document; never 0.
  */
@@ -163,6 +164,8 @@ struct comparison {
     unsigned resamples; /* of the bootstrap */
     char pin[264];      /* as given: "auto", "0:1" */
     char server_cpus[128], client_cpus[128];
+    bool netns;   /* over two network namespaces, not over loopback (net.h) */
+    bool steered; /* in which each end receives on its own CPUs */
     bool partial; /* interrupted */
     bool quick;
     int64_t started; /* seconds since 1970, UTC */

@@ -43,7 +43,7 @@ static void difference(struct repeat_result *r, const char *key, const json_t *t
 static void compare_machines(struct repeat_result *r, const char *key, const json_t *then,
                              const json_t *now)
 {
-    if (then && now && json_equal(then, now))
+    if (then == now || (then && now && json_equal(then, now)))
         return;
     if (!json_is_object(then) || !json_is_object(now)) {
         difference(r, key, then, now);
@@ -122,6 +122,11 @@ static void compare_contests(struct repeat_result *r, const json_t *then, const 
     }
 }
 
+static const json_t *net_of(const json_t *results)
+{
+    return json_object_get(json_object_get(results, "method"), "net");
+}
+
 void repeat_judge(const json_t *then, const json_t *now, struct repeat_result *out)
 {
     const json_t *contests = json_object_get(then, "contests");
@@ -132,8 +137,10 @@ void repeat_judge(const json_t *then, const json_t *now, struct repeat_result *o
         compare_machines(out, machine_keys[k],
                          json_object_get(json_object_get(then, "machine"), machine_keys[k]),
                          json_object_get(json_object_get(now, "machine"), machine_keys[k]));
+    bool same_machine = out->nlines == 0;
+    compare_machines(out, "net", net_of(then), net_of(now));
     if (out->nlines > 0) {
-        out->verdict = REPEAT_DIFFERENT_MACHINE;
+        out->verdict = same_machine ? REPEAT_DIFFERENT_NETWORK : REPEAT_DIFFERENT_MACHINE;
         return;
     }
     json_array_foreach((json_t *)(uintptr_t)contests, i, contest)
@@ -153,6 +160,7 @@ const char *repeat_verdict_name(enum repeat_verdict v)
 {
     static const char *const names[] = {[REPEAT_REPRODUCED] = "REPRODUCED",
                                         [REPEAT_NOT] = "NOT REPRODUCED",
+                                        [REPEAT_DIFFERENT_NETWORK] = "DIFFERENT NETWORK",
                                         [REPEAT_DIFFERENT_MACHINE] = "DIFFERENT MACHINE"};
     return names[v];
 }

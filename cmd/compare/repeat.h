@@ -9,14 +9,15 @@ struct json_t;
 
 enum repeat_verdict {
     REPEAT_REPRODUCED,
-    REPEAT_NOT,              /* something that was decided then is decided otherwise now */
-    REPEAT_DIFFERENT_MACHINE /* so the two cannot be held against each other */
+    REPEAT_NOT,               /* something that was decided then is decided otherwise now */
+    REPEAT_DIFFERENT_NETWORK, /* --net: the two cannot be held against each other */
+    REPEAT_DIFFERENT_MACHINE  /* likewise */
 };
 
 #define REPEAT_LINES 24
 #define REPEAT_LINE  240
 
-/* What differs: of the machines, or of the results. */
+/* What differs: of the machines and their network, or of the results. */
 struct repeat_result {
     enum repeat_verdict verdict;
     char line[REPEAT_LINES][REPEAT_LINE];
@@ -31,7 +32,7 @@ struct repeat_result {
  */
 void repeat_judge(const struct json_t *then, const struct json_t *now, struct repeat_result *out);
 
-/* "REPRODUCED", "NOT REPRODUCED", "DIFFERENT MACHINE" */
+/* "REPRODUCED", "NOT REPRODUCED", "DIFFERENT NETWORK", "DIFFERENT MACHINE" */
 const char *repeat_verdict_name(enum repeat_verdict);
 
 #endif

@@ -2,6 +2,7 @@
 /* The document of a comparison: docs/comparing.md describes its fields. */
 #include "cmd/compare/compare.h"
 #include "cmd/compare/fields.h"
+#include "cmd/compare/net.h"
 #include "cmd/utc.h"
 
 #include <jansson.h>
@@ -133,12 +134,13 @@ static json_t *contest_json(const struct comparison *c, size_t w, enum metric m)
 
 static json_t *method_json(const struct comparison *c)
 {
-    return json_pack(
-        "{s:I, s:i, s:f, s:f, s:f, s:f, s:f, s:i, s:s, s:s, s:s, s:s}", "seed", (json_int_t)c->seed,
-        "rounds", (int)c->rounds, "budget_seconds", (double)c->budget_ns / 1e9, "warmup_seconds",
-        (double)c->warmup_ns / 1e9, "measure_seconds", (double)c->measure_ns / 1e9, "idle_seconds",
-        (double)c->idle_ns / 1e9, "confidence", c->confidence, "resamples", (int)c->resamples,
-        "pin", c->pin, "net", "lo", "server_cpus", c->server_cpus, "client_cpus", c->client_cpus);
+    return json_pack("{s:I, s:i, s:f, s:f, s:f, s:f, s:f, s:i, s:s, s:s, s:s, s:s}", "seed",
+                     (json_int_t)c->seed, "rounds", (int)c->rounds, "budget_seconds",
+                     (double)c->budget_ns / 1e9, "warmup_seconds", (double)c->warmup_ns / 1e9,
+                     "measure_seconds", (double)c->measure_ns / 1e9, "idle_seconds",
+                     (double)c->idle_ns / 1e9, "confidence", c->confidence, "resamples",
+                     (int)c->resamples, "pin", c->pin, "net", net_kind(c->netns), "server_cpus",
+                     c->server_cpus, "client_cpus", c->client_cpus);
 }
 
 json_t *compare_to_json(const struct comparison *c)

@@ -87,6 +87,7 @@ static int run_once(struct rounds *r, size_t w, size_t a, double rate, unsigned 
         .workload = &c->workload[w],
         .server_cpus = c->server_cpus,
         .client_cpus = c->client_cpus,
+        .net = r->plan->net,
         .rate = rate,
         .seed = c->seed,
         .interrupted = r->plan->interrupted,
@@ -158,6 +159,7 @@ static int find_slowest(struct rounds *r, size_t w, double *slowest)
                               .workload = &closed,
                               .server_cpus = c->server_cpus,
                               .client_cpus = c->client_cpus,
+                              .net = r->plan->net,
                               .seed = c->seed,
                               .interrupted = r->plan->interrupted};
         rc = arm_measure(&run, &s, latency, why, sizeof(why));

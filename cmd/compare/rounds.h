@@ -7,6 +7,7 @@
 #define POLLUX_CMD_COMPARE_ROUNDS_H
 
 #include "cmd/compare/compare.h"
+#include "cmd/compare/net.h"
 
 struct rounds_progress {
     const struct workload *workload; /* what runs now; NULL = nothing yet */
@@ -17,7 +18,8 @@ struct rounds_progress {
 };
 
 struct rounds_plan {
-    unsigned least, most; /* rounds; `most` = 0: until the budget is spent */
+    unsigned least, most;  /* rounds; `most` = 0: until the budget is spent */
+    const struct net *net; /* joined */
     const volatile sig_atomic_t *interrupted;
     void (*tick)(void *arg, const struct rounds_progress *); /* some times a second; may be NULL */
     void *arg;

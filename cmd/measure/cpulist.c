@@ -79,6 +79,19 @@ char *cpulist_format(const struct cpulist *l, char *buf, size_t cap)
     return buf;
 }
 
+char *cpulist_mask(const struct cpulist *l, char buf[CPULIST_MASK])
+{
+    size_t n = 0;
+    for (size_t word = 2 * WORDS; word-- > 0;) {
+        uint32_t bits = (uint32_t)(l->bits[word / 2] >> (word % 2 * 32));
+        if (n > 0)
+            n += (size_t)snprintf(buf + n, CPULIST_MASK - n, ",%08x", bits);
+        else if (bits != 0 || word == 0)
+            n += (size_t)snprintf(buf, CPULIST_MASK, "%x", bits);
+    }
+    return buf;
+}
+
 int cpulist_count(const struct cpulist *l)
 {
     int n = 0;

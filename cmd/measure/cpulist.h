@@ -22,6 +22,13 @@ bool cpulist_parse(const char *text, struct cpulist *out);
 /* Writes it; "" if it is empty or does not fit. Returns `buf`. */
 char *cpulist_format(const struct cpulist *, char *buf, size_t cap);
 
+/* Room for any mask. */
+#define CPULIST_MASK (CPULIST_MOST / 32 * 9)
+
+/* Writes it as a mask, in hexadecimal words of 32 CPUs, the highest first: "3,00000001". "0" if it
+ * is empty. Returns `buf`. */
+char *cpulist_mask(const struct cpulist *, char buf[CPULIST_MASK]);
+
 bool cpulist_has(const struct cpulist *, unsigned cpu);
 int cpulist_count(const struct cpulist *);
 

@@ -368,6 +368,14 @@ static void test_caveats(void **state)
     compare_judge(c);
     assert_non_null(strstr(caveat_of(c, "virtual-machine"), "KVM"));
     assert_non_null(caveat_of(c, "partial"));
+    c->netns = true;
+    compare_judge(c);
+    assert_null(caveat_of(c, "loopback"));
+    assert_non_null(strstr(caveat_of(c, "netns"), "the sender pays"));
+    assert_non_null(strstr(caveat_of(c, "netns"), "Linux 6.3.")); /* all of it fits */
+    c->steered = true;
+    compare_judge(c);
+    assert_non_null(strstr(caveat_of(c, "netns"), "nobody's account."));
     comparison_close(c);
 }
 

@@ -231,6 +231,7 @@ static const struct {
     {"--rounds 0", "out of range"},
     {"--seed 0", "out of range"},
     {"--pin 99999", "--pin 99999: not auto, none,"},
+    {"--net veth", "--net veth: unknown; valid are lo, netns"},
     {"-m poll -w 64x64B --budget 1s --rounds 100", "--budget 1s is too short: 100 rounds"},
     {"--budget 1s", "1 workload with"},
     {"--repeat f --models poll", "--repeat and --models contradict each other"},
@@ -258,11 +259,11 @@ static void test_refusals(void **state)
     }
 }
 
-/* Every option but --output contradicts --repeat, and there is a row above that says so: a new one
- * cannot be forgotten. */
+/* Every option but --output and --net contradicts --repeat, and there is a row above that says so:
+ * a new one cannot be forgotten. */
 static void test_repeat(void **state)
 {
-    struct compare_values v = {.repeat = "f", .output = "d"};
+    struct compare_values v = {.repeat = "f", .output = "d", .net = "lo"};
     char says[128];
     char err[512] = "";
 
@@ -272,7 +273,8 @@ static void test_repeat(void **state)
     v.quick = true;
     assert_int_equal(compare_repeat_check(&v, err, sizeof err), 0);
     for (const struct opt *o = compare_options; o->name != NULL; o++) {
-        bool found = strcmp(o->name, "repeat") == 0 || strcmp(o->name, "output") == 0;
+        bool found = strcmp(o->name, "repeat") == 0 || strcmp(o->name, "output") == 0 ||
+                     strcmp(o->name, "net") == 0;
 
         snprintf(says, sizeof says, "--repeat and --%s contradict", o->name);
         for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)

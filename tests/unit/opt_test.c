@@ -13,7 +13,7 @@
 
 struct values {
     bool quiet, loud;
-    const char *name, *json, *file;
+    const char *name, *shade, *json, *file;
     struct opt_list list, known;
     int color;
     int64_t count, size, time, unset;
@@ -32,6 +32,7 @@ static const struct opt options[] = {
     {.name = "quiet", .brief = 'q', .kind = OPT_FLAG, AT(quiet), .help = "Q."},
     {.name = "loud", .brief = 'l', .kind = OPT_FLAG, AT(loud), .help = "L."},
     {.name = "name", .brief = 'n', .kind = OPT_TEXT, AT(name), .arg = "NAME", .help = "N."},
+    {.name = "shade", .kind = OPT_TEXT, AT(shade), .arg = "C", .choice = color_name, .help = "S."},
     {.name = "json",
      .kind = OPT_TEXT,
      .flags = OPT_OPTIONAL | OPT_FILE,
@@ -134,6 +135,9 @@ static void test_forms(void **state)
     assert_string_equal(values.name, "x");
     assert_int_equal(values.count, 5);
     assert_int_equal(values.color, 2);
+    assert_null(values.shade);
+    assert_int_equal(parse("--shade", "red", NULL, NULL, NULL), 0);
+    assert_string_equal(values.shade, "red");
     assert_int_equal(parse("-ql", "-nx", "-c", "red", NULL), 0);
     assert_true(values.quiet && values.loud);
     assert_string_equal(values.name, "x");
@@ -230,6 +234,7 @@ static void test_refusals(void **state)
     refused("--name", NULL, "--name needs a value: --name NAME");
     refused("--file=", NULL, "--file: the value is empty; give --file FILE");
     refused("--count", "", "--count: the value is empty; give --count N");
+    refused("--shade", "rod", "--shade rod: unknown; did you mean red? Valid are red, green, blue");
     refused("--count", "0", "--count 0: out of range; give 1 to 20k");
     refused("--count", "20001", "--count 20001: out of range; give 1 to 20k");
     refused("--count", "99999999999999999999",

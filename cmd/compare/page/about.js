@@ -87,7 +87,10 @@ function buildMachine(body) {
 
 /* ---- the method ---- */
 
-const NETS = {lo: 'over loopback: the sender pays for the receiver’s share of the network stack'};
+const NETS = {
+  lo: 'the loopback device: the sender pays for the receiver’s share of the network stack',
+  netns: 'a pair of virtual devices between two network namespaces of this machine: no wire, no card',
+};
 
 function methodParagraphs(m) {
   const twin = (allArms.find((arm) => arm.twin_of) || {}).twin_of;

@@ -75,7 +75,8 @@ function buildHead() {
   add(byId('facts'), [
     when(), machine.hostname, [machine.system, machine.kernel].filter(Boolean).join(' '),
     processor.count && `${whole(processor.count)} × ${processor.model || machine.architecture}`,
-    machine.virtual, machine.container, method.net === 'lo' && 'loopback',
+    machine.virtual, machine.container,
+    {lo: 'loopback', netns: 'two network namespaces'}[method.net],
   ].filter(Boolean).map((fact) => el('li', {}, fact)));
   document.title = `Pollux: which model wins, ${text(machine.hostname)}, ${when()}`;
 }
