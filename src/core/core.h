@@ -112,7 +112,7 @@ struct plx_conn {
             struct plx_conn *next;
         } ready;
         struct { /* uring.c */
-            uint8_t receiving, sending, cancelling, polling;
+            uint8_t receiving, sending, cancelling, polling, by_poll, streak;
         } ring;
         void *aio;
     } eng;

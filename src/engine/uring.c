@@ -6,6 +6,9 @@
  *     connection  one multishot receive into a ring of provided buffers that all connections share,
  *                 so an idle connection holds none; answers are written at once with a plain send,
  *                 and only what the socket does not take becomes a send in the ring
+ *                 A connection whose input comes in large pieces has a multishot poll instead, and
+ *                 plain receives: many buffers in turn push the bytes of others, and each other's,
+ *                 out of the cache, one that is used again and again does not (docs/performance.md)
  *     wait        one io_uring_enter submits everything and waits
  *
  * States of a connection's receive:   (idle) --arm--> receiving --cancel--> cancelling --> (idle)
@@ -41,10 +44,18 @@
 #define CQE_F_BUF_MORE (1u << 4)
 #define BATCH          1024 /* completions per turn */
 #define IOV_MOST       16
-#define MULTISHOT      2 /* of a receive in flight: it is one */
+/* Of a receive in flight: it is multishot; it is a poll. */
+#define MULTISHOT 2
+#define POLLED    3
 /* Waits of 10 ms for completions when a loop ends; a kernel that keeps one back loses its ring. */
 #define HALT_TRIES   200
 #define DRAIN_BUDGET 16 /* receives in a row for one connection that drains */
+#define READ_BUDGET  4  /* ... that is polled */
+/* What one receive brings is large or small, and so often in a row before the way is changed: to
+ * change it costs a cancellation. Between the two nothing changes. */
+#define LARGE  8192
+#define SMALL  2048
+#define STREAK 8
 
 enum kind { OP_RECV = 1, OP_SEND, OP_CONNECT, OP_CANCEL, OP_ACCEPT, OP_WATCH, OP_WAKE };
 
@@ -124,6 +135,13 @@ static void arm_receive(struct plx_loop *l, struct plx_conn *c)
 {
     struct plx__ring *r = l->state;
     struct io_uring_sqe *sqe = get_sqe(l);
+    if (c->eng.ring.by_poll) {
+        /* POLLRDHUP: an end behind the bytes makes no second event. */
+        io_uring_prep_poll_multishot(sqe, c->fd, POLLIN | POLLRDHUP);
+        sqe->user_data = conn_data(OP_RECV, c);
+        c->eng.ring.receiving = POLLED;
+        return;
+    }
     if (r->multishot)
         io_uring_prep_recv_multishot(sqe, c->fd, NULL, 0, 0);
     else
@@ -140,6 +158,18 @@ static void cancel_receive(struct plx_loop *l, struct plx_conn *c)
         return;
     c->eng.ring.cancelling = 1;
     cancel(l, conn_data(OP_RECV, c));
+}
+
+/* Large input goes another way than small. */
+static void note_size(struct plx_loop *l, struct plx_conn *c, size_t n)
+{
+    bool other = c->eng.ring.by_poll ? n < SMALL : n >= LARGE;
+    c->eng.ring.streak = (uint8_t)(other ? c->eng.ring.streak + 1 : 0);
+    if (c->eng.ring.streak < STREAK)
+        return;
+    c->eng.ring.streak = 0;
+    c->eng.ring.by_poll = !c->eng.ring.by_poll;
+    cancel_receive(l, c); /* armed again, the other way, once that is back */
 }
 
 /* Writes at once what the socket takes, from wherever it lies. */
@@ -181,15 +211,20 @@ static void submit_send(struct plx_loop *l, struct plx_conn *c)
     plx__conn_stalled(c);
 }
 
-/* One plain receive, without waiting. False: there was nothing. */
-static bool receive_now(struct plx_loop *l, struct plx_conn *c)
+/* One plain receive, without waiting. False: there was nothing. `*full`: there may be more. */
+static bool receive_now(struct plx_loop *l, struct plx_conn *c, bool *full)
 {
     ssize_t n = plx__sys_recv(c->fd, l->inbuf, PLX__INBUF, MSG_DONTWAIT);
     int err = n < 0 ? errno : 0;
     PLX__COUNT(l, calls_recv, 1);
-    if (err == EAGAIN)
+    *full = n == PLX__INBUF || err == EINTR;
+    if (err == EAGAIN) {
+        PLX__COUNT(l, eagain, 1);
         return false;
+    }
     if (err != EINTR) {
+        if (n > 0 && c->eng.ring.by_poll)
+            note_size(l, c, (size_t)n);
         plx__conn_received(c, l->inbuf, err ? -err : n);
         send_now(l, c);
         plx__conn_release(c);
@@ -200,10 +235,11 @@ static bool receive_now(struct plx_loop *l, struct plx_conn *c)
 /* A draining connection: what has arrived is taken without waiting, then it is quiet. */
 static void receive_rest(struct plx_loop *l, struct plx_conn *c)
 {
+    bool full;
     for (int i = 0; i < DRAIN_BUDGET; i++) {
         if (c->phase != PLX__OPEN || !(plx__conn_want(c) & PLX__WANT_READ))
             return;
-        if (!receive_now(l, c)) {
+        if (!receive_now(l, c, &full)) {
             plx__conn_quiet(c);
             return;
         }
@@ -213,8 +249,9 @@ static void receive_rest(struct plx_loop *l, struct plx_conn *c)
 
 static void glance(struct plx_loop *l, struct plx_conn *c)
 {
+    bool full;
     if (!c->eng.ring.receiving) /* else the order of the bytes would be lost */
-        (void)receive_now(l, c);
+        (void)receive_now(l, c, &full);
 }
 
 static void retire_when_done(struct plx_loop *l, struct plx_conn *c)
@@ -284,6 +321,7 @@ static void take_data(struct plx_loop *l, struct plx_conn *c, const struct io_ur
     struct plx__ring *r = l->state;
     unsigned id = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
     if (c) {
+        note_size(l, c, (size_t)cqe->res);
         plx__conn_received(c, r->memory + (size_t)id * r->buf_size + r->filled[id], cqe->res);
         send_now(l, c);
         plx__conn_release(c);
@@ -298,14 +336,29 @@ static void take_data(struct plx_loop *l, struct plx_conn *c, const struct io_ur
  * without gets one plain receive. */
 static void without_buffers(struct plx_loop *l, struct plx_conn *c)
 {
+    bool full;
     if (!c->eng.ring.receiving && (plx__conn_want(c) & PLX__WANT_READ))
-        (void)receive_now(l, c);
+        (void)receive_now(l, c, &full);
     plx__conn_dirty(c);
+}
+
+/* The poll tells of changes: all there is must be read. A short receive has done that, unless the
+ * peer's end or an error comes behind it (epoll(7) says so of edges, and these are the same). */
+static void on_readable(struct plx_loop *l, struct plx_conn *c, int mask)
+{
+    bool last = mask & (POLLRDHUP | POLLHUP | POLLERR), full = true;
+    for (int i = 0; i < READ_BUDGET; i++) {
+        if (!(plx__conn_want(c) & PLX__WANT_READ) || !(full || last) || !receive_now(l, c, &full))
+            return;
+    }
+    if (full || last)
+        cancel_receive(l, c); /* others have their turn; armed again it tells at once */
 }
 
 static void on_receive(struct plx_loop *l, struct plx_conn *c, const struct io_uring_cqe *cqe)
 {
     struct plx__ring *r = l->state;
+    bool polled = c->eng.ring.receiving == POLLED;
     bool multishot = c->eng.ring.receiving == MULTISHOT;
     if (!(cqe->flags & IORING_CQE_F_MORE)) {
         c->eng.ring.receiving = 0;
@@ -314,9 +367,11 @@ static void on_receive(struct plx_loop *l, struct plx_conn *c, const struct io_u
     if (cqe->res <= 0 &&
         (cqe->flags & (IORING_CQE_F_BUFFER | CQE_F_BUF_MORE)) == IORING_CQE_F_BUFFER)
         plx__ring_give(r, cqe->flags >> IORING_CQE_BUFFER_SHIFT); /* taken and not used */
-    if (cqe->res > 0)
+    if (cqe->res > 0 && polled)
+        on_readable(l, c, cqe->res);
+    else if (cqe->res > 0)
         take_data(l, c, cqe);
-    else if (cqe->res == 0)
+    else if (cqe->res == 0 && !polled)
         plx__conn_received(c, NULL, 0);
     else if (cqe->res == -ENOBUFS)
         without_buffers(l, c);
