@@ -37,7 +37,10 @@ struct serve {
     struct plx_handler handler;
     struct log log;
     struct plx_server *server;
+    /* Where signals and timers are: a loop of its own, or, of a single worker on whose loop the
+     * connections are, the worker's. Then the process has one thread, and system calls cost less. */
     struct plx_loop *control;
+    bool alone;
     struct port_file port_file;
     bool draining, stopping;
     uint64_t cut; /* connections that were open when the end stopped being polite */
@@ -233,7 +236,7 @@ static struct plx_server_config config_of(struct serve *s, const char *const *li
         .backlog = (int)v->backlog,
         .max_connections = v->max_connections,
         .max_per_ip = v->max_per_ip,
-        .on_end = on_server_end,
+        .on_end = s->alone ? NULL : on_server_end,
         .on_end_arg = s->control,
     };
 }
@@ -244,9 +247,13 @@ static int open_control(struct serve *s)
     struct plx_why why = {"", ""};
     int rc = plx_loop_open(&config, &s->control, &why);
 
-    if (rc < 0)
-        return cmd_fail_why(&cmd_serve, STATUS_USAGE, rc, &why);
-    rc = plx_signal_start(s->control, SIGTERM, on_end_signal, s, NULL);
+    return rc < 0 ? cmd_fail_why(&cmd_serve, STATUS_USAGE, rc, &why) : STATUS_DONE;
+}
+
+static int watch_signals(struct serve *s)
+{
+    int rc = plx_signal_start(s->control, SIGTERM, on_end_signal, s, NULL);
+
     if (rc == 0)
         rc = plx_signal_start(s->control, SIGINT, on_end_signal, s, NULL);
     if (rc == 0)
@@ -278,6 +285,10 @@ static int open_server(struct serve *s, const struct opt_list *args)
     rc = plx_server_open(&config, &s->server, &why);
     if (rc < 0)
         return cmd_fail_why(&cmd_serve, STATUS_USAGE, rc, &why);
+    if (s->alone) {
+        s->control = plx_server_loop(s->server, 0);
+        return STATUS_DONE;
+    }
     rc = plx_server_start(s->server);
     if (rc < 0)
         return cmd_fail(&cmd_serve, STATUS_USAGE, "cannot start %lld worker threads: %s",
@@ -339,9 +350,13 @@ static int start(struct serve *s, const struct opt_list *args)
         return cmd_fail(&cmd_serve, STATUS_USAGE, "--log-file %s: %s", v->log_file,
                         plx_error_text(rc));
     raise_descriptors();
-    status = open_control(s);
+    s->alone = v->workers == 1 && (s->model->caps & PLX_CAP_CONNECT);
+    if (!s->alone)
+        status = open_control(s);
     if (status == STATUS_DONE)
         status = open_server(s, args);
+    if (status == STATUS_DONE)
+        status = watch_signals(s);
     if (status != STATUS_DONE)
         return status;
     explain_auto(s);
@@ -353,13 +368,13 @@ static int start(struct serve *s, const struct opt_list *args)
 
 static int serve(struct serve *s)
 {
-    int rc = plx_loop_run(s->control);
+    int rc = s->alone ? 0 : plx_loop_run(s->control);
 
     if (rc < 0) {
         plx_server_stop(s->server);
         cmd_fail(&cmd_serve, STATUS_FAILED, "control loop: %s", plx_error_text(rc));
     }
-    int ended = plx_server_wait(s->server, PLX_FOREVER);
+    int ended = s->alone ? plx_server_run(s->server) : plx_server_wait(s->server, PLX_FOREVER);
     if (ended < 0)
         cmd_fail(&cmd_serve, STATUS_FAILED, "model %s failed: %s", s->model->name,
                  plx_error_text(ended));
@@ -409,7 +424,8 @@ int serve_run(const void *values, const struct opt_list *args)
     }
     port_file_remove(&s.port_file);
     plx_server_close(s.server);
-    plx_loop_close(s.control);
+    if (!s.alone)
+        plx_loop_close(s.control);
     log_close(&s.log);
     return status;
 }

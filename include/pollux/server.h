@@ -45,8 +45,21 @@ struct plx_server_config {
  */
 int plx_server_open(const struct plx_server_config *, struct plx_server **out, struct plx_why *);
 
-/* Starts the worker threads. 0 or -errno (pthread_create(3)). */
+/* Starts the worker threads. 0, -EALREADY, or -errno (pthread_create(3)). */
 int plx_server_start(struct plx_server *);
+
+/*
+ * Instead of plx_server_start(), with one worker: runs it on the calling thread, until it has ended
+ * after plx_server_drain() or plx_server_stop(). These may then be called from callbacks of that
+ * loop too. If it is the only thread of the process, each system call of it costs less: the kernel
+ * need not protect the table of descriptors against others (fdget() in fs/file.c of Linux).
+ * 0; -EINVAL with several workers; -EALREADY; or -errno, when the model failed.
+ */
+int plx_server_run(struct plx_server *);
+
+/* A worker's loop (0-based), for signals and timers of the server's own; NULL past the last. To be
+ * used on the worker's thread, or before it runs; the server owns it. */
+struct plx_loop *plx_server_loop(const struct plx_server *, unsigned worker);
 
 /* Stops listening at once and lets every connection end politely, see plx_loop_drain(). */
 void plx_server_drain(struct plx_server *);

@@ -246,9 +246,8 @@ int plx_server_open(const struct plx_server_config *cfg, struct plx_server **out
 
 /* ---- running ---- */
 
-static void *worker_main(void *arg)
+static void run_worker(struct worker *w)
 {
-    struct worker *w = arg;
     struct plx_server *s = w->server;
     w->rc = plx_loop_run(w->loop);
     /* Connections end on the thread they ran on; the loop itself is closed with the server, so
@@ -262,6 +261,11 @@ static void *worker_main(void *arg)
     pthread_mutex_unlock(&s->lock);
     if (on_end)
         on_end(on_end_arg); /* the server's memory lives until plx_server_close() joins us */
+}
+
+static void *worker_main(void *arg)
+{
+    run_worker(arg);
     return NULL;
 }
 
@@ -283,6 +287,18 @@ int plx_server_start(struct plx_server *s)
     if (rc < 0)
         plx_server_stop(s);
     return rc;
+}
+
+int plx_server_run(struct plx_server *s)
+{
+    if (s->started)
+        return -EALREADY;
+    if (s->nworkers != 1)
+        return -EINVAL;
+    s->started = true;
+    s->running = 1;
+    run_worker(&s->workers[0]);
+    return s->workers[0].rc;
 }
 
 /* A worker that serves one connection at a time closes its listener only after that one. Until
@@ -366,6 +382,11 @@ void plx_server_close(struct plx_server *s)
 }
 
 /* ---- asking ---- */
+
+struct plx_loop *plx_server_loop(const struct plx_server *s, unsigned worker)
+{
+    return worker < s->nworkers ? s->workers[worker].loop : NULL;
+}
 
 int plx_server_address(const struct plx_server *s, size_t i, struct plx_addr *out)
 {
