@@ -38,7 +38,8 @@ struct serve {
     struct log log;
     struct plx_server *server;
     /* Where signals and timers are: a loop of its own, or, of a single worker on whose loop the
-     * connections are, the worker's. Then the process has one thread, and system calls cost less. */
+     * connections are, the worker's. Then the process has one thread, and system calls cost less.
+     */
     struct plx_loop *control;
     bool alone;
     struct port_file port_file;
@@ -123,6 +124,10 @@ static int check_values(const struct serve_values *v)
         return cmd_fail(&cmd_serve, STATUS_USAGE,
                         "--suffix is for --service upper; the service is %s",
                         service_name((size_t)v->service));
+    if (v->own_descriptors && v->log_file != NULL)
+        return cmd_fail(&cmd_serve, STATUS_USAGE,
+                        "--own-descriptors and --log-file contradict each other: a worker would "
+                        "not see the new file after SIGHUP; log to standard error");
     if (v->low_water >= v->high_water)
         return cmd_fail(&cmd_serve, STATUS_USAGE, "--low-water %s must be below --high-water %s",
                         unit_format(UNIT_SIZE, v->low_water, low, sizeof low),
@@ -197,6 +202,8 @@ static void warn_of_descriptors(const struct serve *s)
     char asked[UNIT_TEXT];
 
     /* Isolated connections have a process each, and with it descriptors of their own. */
+    if (s->values->own_descriptors && most != PLX_OFF)
+        most /= s->values->workers;
     if (most == PLX_OFF || (s->model->caps & PLX_CAP_ISOLATED) != 0 ||
         getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY ||
         (rlim_t)most + DESCRIPTORS_BESIDES <= limit.rlim_cur)
@@ -233,6 +240,7 @@ static struct plx_server_config config_of(struct serve *s, const char *const *li
         .nlisten = nlisten,
         .workers = (unsigned)v->workers,
         .accept = (enum plx_accept)v->accept,
+        .own_descriptors = v->own_descriptors,
         .backlog = (int)v->backlog,
         .max_connections = v->max_connections,
         .max_per_ip = v->max_per_ip,
@@ -350,7 +358,7 @@ static int start(struct serve *s, const struct opt_list *args)
         return cmd_fail(&cmd_serve, STATUS_USAGE, "--log-file %s: %s", v->log_file,
                         plx_error_text(rc));
     raise_descriptors();
-    s->alone = v->workers == 1 && (s->model->caps & PLX_CAP_CONNECT);
+    s->alone = v->workers == 1 && (s->model->caps & PLX_CAP_POST);
     if (!s->alone)
         status = open_control(s);
     if (status == STATUS_DONE)

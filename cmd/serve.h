@@ -16,6 +16,7 @@ struct serve_values {
     int64_t backlog, max_connections, max_per_ip;
     int64_t idle_timeout, write_timeout, drain, tick, stats;
     int64_t high_water, low_water;
+    bool own_descriptors;
 };
 
 /* The run function of the command. */

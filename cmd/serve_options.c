@@ -66,6 +66,12 @@ static const struct opt options[] = {
      .min = 1,
      .max = 1024,
      .help = "Worker threads, each with a loop of its own."},
+    {.name = "own-descriptors",
+     .kind = OPT_FLAG,
+     AT(own_descriptors),
+     .help = "Each worker has a table of descriptors of its own, so that the limit on them (ulimit "
+             "-n) is one of a worker. For the models that wait in one thread (select, poll, epoll, "
+             "io_uring and so on), and not with --log-file."},
     {.name = "accept",
      .kind = OPT_CHOICE,
      AT(accept),

@@ -28,5 +28,5 @@ int main(int argc, char **argv)
     }
     printf("echo: %s on %s\n", plx_server_model(server)->name, listen[0]);
     fflush(stdout);
-    return plx_server_start(server) < 0 || plx_server_wait(server, PLX_FOREVER) < 0;
+    return plx_server_run(server) < 0;
 }

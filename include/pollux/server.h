@@ -30,6 +30,13 @@ struct plx_server_config {
     int64_t max_connections; /* at once, all workers together [10 000]; beyond it a new connection
                               * is closed at once and counted as refused */
     int64_t max_per_ip;      /* per peer address [PLX_OFF] */
+    /* Each worker that plx_server_start() starts has a table of descriptors of its own (unshare(2),
+     * CLONE_FILES; Linux), as it was at that moment. The limit on descriptors (RLIMIT_NOFILE, which
+     * is one of a table) then holds for a worker's share of the connections, and workers do not
+     * contend for the table. What another thread opens or closes afterwards, a handler does not
+     * see, and the reverse. -EINVAL where connections have threads or processes of their own, or
+     * the C library's threads do the work. */
+    bool own_descriptors;
     /* Called once, on the last worker's thread as it ends (after drain, stop or failure); may be
      * NULL. Its usual body is plx_loop_stop() of a control loop. */
     void (*on_end)(void *arg);

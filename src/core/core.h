@@ -99,6 +99,7 @@ struct plx_conn {
     uint32_t moved_ms; /* last byte in either direction, on the loop's millisecond clock */
     uint32_t sent_ms;  /* last progress of the output queue, or when it began to wait */
     uint32_t unacked;  /* 1 + what the kernel last still held of ours; 0 = not looked at */
+    uint32_t size;     /* of this, the user's state included; the handler may be gone at the end */
     struct plx_loop *loop;
     const struct plx_handler *handler;
     struct plx__outq out;
@@ -201,6 +202,10 @@ int64_t plx__conn_judge(struct plx_conn *);
 void plx__conn_fail(struct plx_conn *, int err);
 /* Legal only when nothing is in flight. Closes the descriptor, calls on_close. */
 void plx__conn_retire(struct plx_conn *);
+/* Gives the memory of a retired one back, or keeps some for the next: a steady coming and going
+ * allocates nothing. */
+void plx__conn_free(struct plx_loop *, struct plx_conn *);
+void plx__conns_free(struct plx_loop *); /* what was kept */
 void plx__conn_dirty(struct plx_conn *);
 
 /* ---- what the workers of one server share (group.c) ---- */
@@ -221,6 +226,7 @@ struct plx__group {
     struct plx__listen_socket *sockets; /* so that a forked child can close them; their
                                          * descriptors are closed under the lock */
     size_t nsockets;
+    bool own_descriptors; /* of each worker: a listening socket is in every table */
 };
 int plx__group_init(struct plx__group *);
 void plx__group_fini(struct plx__group *);
@@ -257,6 +263,9 @@ enum plx__accept_verdict plx__accept_failed(struct plx__listener *, int err);
 
 int plx__listener_add(struct plx_loop *, struct plx__listen_socket *, const struct plx_handler *,
                       bool exclusive);
+/* On the thread that accepts, before the loop runs: with a table of its own it needs what is to be
+ * given up in need there. */
+void plx__listeners_prepare(struct plx_loop *);
 void plx__listeners_close(struct plx_loop *);
 
 /* ---- sockets: the only descriptors that the core itself touches (socket.c) ---- */
@@ -363,6 +372,8 @@ struct plx_loop {
     size_t nconn; /* connections, those in threads and processes of this loop included */
     struct plx_conn *dirty, **dirty_end; /* in the order they became so */
     struct plx_conn *dead;
+    struct plx_conn *spare; /* connections to be used again, all of one size */
+    unsigned nspare;
     struct plx__chunks chunks;
 
     struct plx_timer **heap;
@@ -400,12 +411,14 @@ static inline void plx__count_at(struct plx_loop *l, size_t i, uint64_t n)
 void plx__stats_add(struct plx_stats *, const struct plx__counters *);
 
 int64_t plx__clock(void);
+int64_t plx__clock_coarse(void); /* may lag by a clock tick, 1 to 10 ms; an eighth of the price */
 /* Ends everything that runs on the loop, on its thread; its counters can still be read. */
 void plx__loop_end(struct plx_loop *);
 void plx__loop_update(struct plx_loop *); /* reads the clock into now, now_ms */
 /* The same after a wait that was to take at most `timeout_ns` (< 0 = any time). */
 void plx__loop_waited(struct plx_loop *, int64_t timeout_ns);
-void plx__loop_worked(struct plx_loop *); /* the same after callbacks have run */
+/* The same after callbacks have run; after short ones `now` may be left as it is. */
+void plx__loop_worked(struct plx_loop *);
 /* Empties the list of connections whose wants changed; linked by `next`, first come first. */
 static inline struct plx_conn *plx__loop_take_dirty(struct plx_loop *l)
 {
@@ -457,6 +470,7 @@ struct plx__engine_ops {
     size_t state_size; /* zeroed by the loop */
     bool blocking_fds; /* wants descriptors without O_NONBLOCK */
     bool blocking_listener;
+    bool alone; /* the loop's thread is the only one that touches its connections' descriptors */
     /* Whether the model can run here, really tried. */
     int (*probe)(const struct plx_model *, struct plx_why *);
     int (*open)(struct plx_loop *, struct plx_why *);

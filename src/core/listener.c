@@ -38,7 +38,8 @@ int plx__listener_add(struct plx_loop *l, struct plx__listen_socket *socket,
                                  .handler = handler,
                                  .spare = -1,
                                  .pause_ns = PAUSE_FIRST};
-    open_spare(ls);
+    if (!l->group->own_descriptors)
+        open_spare(ls);
     int rc = l->engine->listen(l, ls);
     if (rc < 0) {
         if (ls->spare >= 0)
@@ -60,6 +61,29 @@ static void deactivate(struct plx__listener *ls)
     ls->active = false;
 }
 
+void plx__listeners_prepare(struct plx_loop *l)
+{
+    for (struct plx__listener *ls = l->listeners; ls; ls = ls->next) {
+        if (ls->spare < 0)
+            open_spare(ls);
+    }
+}
+
+/* The last loop that accepts from a socket ends it. Where every worker has a table of descriptors,
+ * each has a copy of it, and closing one's own would end nothing; the server closes its own last.
+ */
+static void end_socket(struct plx_loop *l, struct plx__listen_socket *socket)
+{
+    pthread_mutex_lock(&l->group->lock);
+    if (l->group->own_descriptors) {
+        (void)shutdown(socket->fd, SHUT_RDWR);
+    } else {
+        close(socket->fd);
+        socket->fd = -1;
+    }
+    pthread_mutex_unlock(&l->group->lock);
+}
+
 void plx__listeners_close(struct plx_loop *l)
 {
     while (l->listeners) {
@@ -69,12 +93,8 @@ void plx__listeners_close(struct plx_loop *l)
         plx_timer_stop(ls->backoff);
         if (ls->spare >= 0)
             close(ls->spare);
-        if (atomic_fetch_sub(&ls->socket->refs, 1) == 1) {
-            pthread_mutex_lock(&l->group->lock);
-            close(ls->socket->fd);
-            ls->socket->fd = -1;
-            pthread_mutex_unlock(&l->group->lock);
-        }
+        if (atomic_fetch_sub(&ls->socket->refs, 1) == 1)
+            end_socket(l, ls->socket);
         free(ls);
     }
 }

@@ -26,6 +26,17 @@ int64_t plx__clock(void)
     return (int64_t)ts.tv_sec * PLX_SECOND + ts.tv_nsec;
 }
 
+int64_t plx__clock_coarse(void)
+{
+#ifdef CLOCK_MONOTONIC_COARSE
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+    return (int64_t)ts.tv_sec * PLX_SECOND + ts.tv_nsec;
+#else
+    return plx__clock();
+#endif
+}
+
 static void set_now(struct plx_loop *l, int64_t now)
 {
     l->now = now;
@@ -58,13 +69,18 @@ void plx__loop_waited(struct plx_loop *l, int64_t timeout_ns)
 }
 
 /* What moved in the work just done carries the time at which it began. If that was a while ago (a
- * slow callback, a stop in the middle of it) the stamps are brought up to now. */
-#define LONG_WORK (20 * PLX_MSEC)
+ * slow callback, a stop in the middle of it) the stamps are brought up to now. After short work the
+ * time is not even asked for, unless timers must know it: twice in each turn, it would cost a
+ * message about one percent. */
+#define LONG_WORK  (20 * PLX_MSEC)
+#define SHORT_WORK (5 * PLX_MSEC) /* by the coarse clock, so up to a tick more in truth */
 
 void plx__loop_worked(struct plx_loop *l)
 {
     int64_t before = l->now;
     uint32_t before_ms = l->now_ms;
+    if (!l->ntimers && plx__clock_coarse() - before < SHORT_WORK)
+        return;
     plx__loop_update(l);
     if (l->now - before < LONG_WORK)
         return;
@@ -191,6 +207,7 @@ static void destroy(struct plx_loop *l)
 {
     pthread_mutex_destroy(&l->post_lock);
     plx__chunks_free(&l->chunks);
+    plx__conns_free(l);
     free(l->slots);
     free(l->inbuf);
     free(l->state);
@@ -248,7 +265,7 @@ static void free_dead(struct plx_loop *l)
     while (l->dead) {
         struct plx_conn *c = l->dead;
         l->dead = c->next;
-        free(c);
+        plx__conn_free(l, c);
     }
     while (l->dead_watches) {
         struct plx_watch *w = l->dead_watches;

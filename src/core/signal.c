@@ -88,7 +88,8 @@ void plx_signal_stop(struct plx_signal *s)
 
 void plx__signals_run(struct plx_loop *l)
 {
-    if (!atomic_exchange(&l->signalled, false))
+    if (!atomic_load_explicit(&l->signalled, memory_order_acquire) ||
+        !atomic_exchange(&l->signalled, false))
         return;
     struct plx_signal *next;
     for (struct plx_signal *s = l->signals; s; s = next) {

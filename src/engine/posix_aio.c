@@ -11,12 +11,15 @@
  *    else runs: aio_init() allows two per connection, and connections are limited to match.
  *  - A request in progress cannot be cancelled: the socket is shut down, which ends it.
  *  - Helpers block all signals, so a write to a dead peer raises no SIGPIPE in the process.
+ *  - A request costs two context switches and more, so answers are written at once with a plain
+ *    send, and only what the socket does not take becomes an aio_write.
  *
  * The loop waits in aio_suspend(3). What AIO cannot do, waiting for a listening socket, is left to
  * a lookout thread whose wake-ups arrive as one more pending read.
  */
 #include "core/core.h"
 #include "engine/lookout.h"
+#include "engine/send.h"
 
 #include <aio.h>
 #include <errno.h>
@@ -172,6 +175,13 @@ static void look_if_quiet(void *arg)
     plx__conn_dirty(c);
 }
 
+static void send_now(struct plx_conn *c)
+{
+    const struct aio_conn *ac = c->eng.aio;
+    if (!ac->wr.busy)
+        plx__send_now(c);
+}
+
 static void settle(struct plx_loop *l, struct plx_conn *c)
 {
     struct aio_loop *a = l->state;
@@ -180,6 +190,7 @@ static void settle(struct plx_loop *l, struct plx_conn *c)
         if (plx_timer_start(l, DRAIN_STEP, DRAIN_STEP, look_if_quiet, c, &ac->look) < 0)
             plx__conn_fail(c, -ENOMEM);
     }
+    send_now(c);
     unsigned want = plx__conn_want(c);
     struct iovec iov;
     int rc = 0;
@@ -207,6 +218,7 @@ static void on_read(struct plx_conn *c, ssize_t n)
 {
     struct aio_conn *ac = c->eng.aio;
     plx__conn_received(c, ac->buf, n);
+    send_now(c);
     plx__conn_release(c); /* copies what is to be sent: the buffer is needed for the next read */
 }
 

@@ -142,7 +142,7 @@ static void read_some(struct plx_loop *l, struct plx_conn *c)
             c->eng.ready.may_read = 0;
             return;
         }
-        if (plx__clock() - l->now > TURN_MOST)
+        if (plx__clock_coarse() - l->now > TURN_MOST)
             budget = 0;
     }
 }
@@ -395,7 +395,7 @@ static int turn(struct plx_loop *l, int64_t timeout_ns)
     if ((r->caps & PLX_SEL_SPINS) && l->poll_pause_ns && !r->progress && timeout_ns != 0)
         pause_pass(l, timeout_ns); /* within the time that the turn may take */
     r->progress = false;
-    int n = plx_selector_select(r->sel, r->ready, BATCH, timeout_ns);
+    int n = plx__selector_wait(r->sel, r->ready, BATCH, timeout_ns);
     count_calls(l);
     plx__loop_waited(l, timeout_ns);
     l->more = n == BATCH && !(r->caps & PLX_SEL_SPINS);
@@ -494,6 +494,7 @@ static void close_reactor(struct plx_loop *l)
 
 const struct plx__engine_ops plx__readiness_engine = {
     .name = "readiness",
+    .alone = true,
     .state_size = sizeof(struct reactor),
     .probe = probe,
     .open = open_reactor,

@@ -30,6 +30,7 @@
 #if PLX_HAVE_LIBURING
 
 #include "core/sys.h"
+#include "engine/send.h"
 #include "engine/uring.h"
 #include "selector/pollset.h"
 
@@ -43,7 +44,6 @@
 /* IORING_CQE_F_BUF_MORE (Linux 6.12), which liburing 2.3's headers lack: the buffer goes on. */
 #define CQE_F_BUF_MORE (1u << 4)
 #define BATCH          1024 /* completions per turn */
-#define IOV_MOST       16
 /* Of a receive in flight: it is multishot; it is a poll. */
 #define MULTISHOT 2
 #define POLLED    3
@@ -172,30 +172,10 @@ static void note_size(struct plx_loop *l, struct plx_conn *c, size_t n)
     cancel_receive(l, c); /* armed again, the other way, once that is back */
 }
 
-/* Writes at once what the socket takes, from wherever it lies. */
-static void send_now(struct plx_loop *l, struct plx_conn *c)
+static void send_now(struct plx_conn *c)
 {
-    while (!c->eng.ring.sending && (plx__conn_want(c) & PLX__WANT_WRITE)) {
-        struct iovec iov[IOV_MOST];
-        int pieces = plx__conn_outgoing(c, iov, IOV_MOST);
-        size_t asked = 0;
-        for (int i = 0; i < pieces; i++)
-            asked += iov[i].iov_len;
-        ssize_t n = plx__sys_send(c->fd, iov, pieces, MSG_NOSIGNAL | MSG_DONTWAIT);
-        int err = n < 0 ? errno : 0;
-        PLX__COUNT(l, calls_send, 1);
-        if (err == EINTR)
-            continue;
-        if (err == EAGAIN || err == ENOBUFS) {
-            PLX__COUNT(l, eagain, 1);
-            return;
-        }
-        plx__conn_sent(c, err ? -err : n);
-        if (err || (size_t)n < asked)
-            return;
-        if (c->flags & PLX__F_RESUME) /* a generator: others have their turn */
-            return;
-    }
+    if (!c->eng.ring.sending)
+        plx__send_now(c);
 }
 
 /* The rest goes through the ring, a chunk at a time: the queue's front stays in place. */
@@ -226,7 +206,7 @@ static bool receive_now(struct plx_loop *l, struct plx_conn *c, bool *full)
         if (n > 0 && c->eng.ring.by_poll)
             note_size(l, c, (size_t)n);
         plx__conn_received(c, l->inbuf, err ? -err : n);
-        send_now(l, c);
+        send_now(c);
         plx__conn_release(c);
     }
     return true;
@@ -276,7 +256,7 @@ static void settle(struct plx_loop *l, struct plx_conn *c)
         cancel_receive(l, c);
     else if (draining)
         receive_rest(l, c);
-    send_now(l, c);
+    send_now(c);
     unsigned want = plx__conn_want(c);
     if ((want & PLX__WANT_WRITE) && !c->eng.ring.sending)
         submit_send(l, c);
@@ -323,7 +303,7 @@ static void take_data(struct plx_loop *l, struct plx_conn *c, const struct io_ur
     if (c) {
         note_size(l, c, (size_t)cqe->res);
         plx__conn_received(c, r->memory + (size_t)id * r->buf_size + r->filled[id], cqe->res);
-        send_now(l, c);
+        send_now(c);
         plx__conn_release(c);
     }
     r->filled[id] += (uint32_t)cqe->res;
@@ -680,6 +660,7 @@ const struct plx__engine_ops plx__uring_engine = {
     .state_size = sizeof(struct plx__ring),
     .blocking_fds = true,
     .blocking_listener = true,
+    .alone = true,
     .probe = probe,
     .open = open_ring,
     .listen = listen_on,

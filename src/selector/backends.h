@@ -18,6 +18,9 @@ extern const struct plx_selector_ops plx__sigio_ops;
 int plx__selector_open(const struct plx_selector_ops *, struct plx_selector **out,
                        struct plx_why *why);
 
+/* As plx_selector_select(), but may return 0 before the timeout: it does not look at the clock. */
+int plx__selector_wait(struct plx_selector *, struct plx_ready *out, int cap, int64_t timeout_ns);
+
 /* For a wait: `ns` > 0 as the kernel takes it, in full precision. Clamped to what every system
  * accepts (kevent and select of some BSDs refuse more than 100 000 000 s with EINVAL). */
 struct timespec plx__selector_timespec(int64_t ns);

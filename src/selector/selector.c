@@ -304,7 +304,7 @@ static int64_t deadline_after(int64_t timeout_ns)
     return timeout_ns > INT64_MAX - now ? INT64_MAX : now + timeout_ns;
 }
 
-int plx_selector_select(struct plx_selector *s, struct plx_ready *out, int cap, int64_t timeout_ns)
+int plx__selector_wait(struct plx_selector *s, struct plx_ready *out, int cap, int64_t timeout_ns)
 {
     if (cap < 1)
         return -EINVAL;
@@ -316,12 +316,15 @@ int plx_selector_select(struct plx_selector *s, struct plx_ready *out, int cap, 
     s->events = events;
     if (rc < 0)
         return rc;
+    int n = s->ops->wait(s->state, s->events, cap, timeout_ns);
+    return n > 0 ? sift(s, n, out) : n;
+}
 
+int plx_selector_select(struct plx_selector *s, struct plx_ready *out, int cap, int64_t timeout_ns)
+{
     int64_t deadline = timeout_ns > 0 ? deadline_after(timeout_ns) : 0;
     for (;;) {
-        int n = s->ops->wait(s->state, s->events, cap, timeout_ns);
-        if (n > 0)
-            n = sift(s, n, out);
+        int n = plx__selector_wait(s, out, cap, timeout_ns);
         if (n != 0 || timeout_ns == 0)
             return n;
         if (timeout_ns > 0) {

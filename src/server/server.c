@@ -9,6 +9,7 @@
 #include "core/core.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -184,6 +185,23 @@ static int open_workers(struct plx_server *s, const struct plx_server_config *cf
     return 0;
 }
 
+static int check_descriptors(const struct plx_server_config *cfg, const struct plx_model *m,
+                             struct plx_why *why)
+{
+    if (cfg->own_descriptors && !plx__row(m)->engine->alone) {
+        plx__why(why, "use a model in which a worker's thread does all: epoll, io_uring",
+                 "model %s shares a worker's descriptors with other threads or processes", m->name);
+        return -EINVAL;
+    }
+#ifndef CLONE_FILES
+    if (cfg->own_descriptors) {
+        plx__why(why, "", "a thread cannot have descriptors of its own on this system");
+        return -ENOSYS;
+    }
+#endif
+    return 0;
+}
+
 static int set_up(struct plx_server *s, const struct plx_server_config *cfg, struct plx_why *why)
 {
     s->handler = cfg->handler;
@@ -192,6 +210,7 @@ static int set_up(struct plx_server *s, const struct plx_server_config *cfg, str
     s->backlog = cfg->backlog ? cfg->backlog : 511;
     s->group.max_connections = cfg->max_connections ? cfg->max_connections : 10000;
     s->group.max_per_ip = cfg->max_per_ip ? cfg->max_per_ip : PLX_OFF;
+    s->group.own_descriptors = cfg->own_descriptors;
     s->on_end = cfg->on_end;
     s->on_end_arg = cfg->on_end_arg;
     s->workers = calloc(s->nworkers, sizeof(*s->workers));
@@ -202,6 +221,8 @@ static int set_up(struct plx_server *s, const struct plx_server_config *cfg, str
         return rc;
     const struct plx_model *m = plx_server_model(s);
     rc = check_accept(m, s->accept, s->nworkers, why);
+    if (rc == 0)
+        rc = check_descriptors(cfg, m, why);
     if (rc < 0)
         return rc;
     rc = listen_all(s, cfg, plx__row(m)->engine->blocking_listener, why);
@@ -249,6 +270,7 @@ int plx_server_open(const struct plx_server_config *cfg, struct plx_server **out
 static void run_worker(struct worker *w)
 {
     struct plx_server *s = w->server;
+    plx__listeners_prepare(w->loop);
     w->rc = plx_loop_run(w->loop);
     /* Connections end on the thread they ran on; the loop itself is closed with the server, so
      * that its counters can still be read. */
@@ -265,7 +287,13 @@ static void run_worker(struct worker *w)
 
 static void *worker_main(void *arg)
 {
-    run_worker(arg);
+    struct worker *w = arg;
+    /* It fails for want of memory only; then the common table has to do. */
+#ifdef CLONE_FILES
+    if (w->server->group.own_descriptors)
+        (void)unshare(CLONE_FILES);
+#endif
+    run_worker(w);
     return NULL;
 }
 

@@ -108,14 +108,14 @@ static void address_in_use(struct test *t)
     server_end(&s);
 }
 
-static void workers(struct test *t, enum plx_accept mode)
+static void workers(struct test *t, const struct server_opts *opts)
 {
     enum { N = 16 };
     int fd[N];
     /* Where one connection occupies a worker, whose turn it is cannot be told beforehand. */
     int at_once = has(t, PLX_CAP_CONCURRENT) ? N : 1;
     struct server s;
-    server_start(t, &(struct server_opts){.workers = 2, .accept = mode}, &s);
+    server_start(t, opts, &s);
     for (int round = 0; round < N; round += at_once) {
         for (int i = 0; i < at_once; i++) {
             fd[i] = dial(&s);
@@ -133,12 +133,43 @@ static void workers(struct test *t, enum plx_accept mode)
 
 static void workers_exclusive(struct test *t)
 {
-    workers(t, PLX_ACCEPT_EXCLUSIVE);
+    workers(t, &(struct server_opts){.workers = 2, .accept = PLX_ACCEPT_EXCLUSIVE});
 }
 
 static void workers_reuseport(struct test *t)
 {
-    workers(t, PLX_ACCEPT_REUSEPORT);
+    workers(t, &(struct server_opts){.workers = 2, .accept = PLX_ACCEPT_REUSEPORT});
+}
+
+/* A table of descriptors for each worker, where nobody else touches them: then two workers hold
+ * more connections than a table has descriptors for. */
+static void workers_own_descriptors(struct test *t)
+{
+    enum { ROOM = 100, N = 120 };
+    struct server_opts opts = {
+        .workers = 2, .accept = PLX_ACCEPT_REUSEPORT, .own_descriptors = true};
+    struct plx_why why = {0};
+    struct server s;
+    int fd[N];
+    if (!has(t, PLX_CAP_POST) || is(t, "posix-aio")) {
+        int rc = server_try(t, &opts, &s, &why);
+        EXPECT(t, "tables of their own where others touch the descriptors", -EINVAL, rc);
+        REQUIRE(t, why.reason[0], "expected a reason in words, got none");
+        return;
+    }
+    workers(t, &opts);
+    forget_connections();
+    opts.descriptors = ROOM;
+    server_start(t, &opts, &s);
+    /* The kernel's hash spreads them: that one of the two gets 90 does not happen. */
+    for (int i = 0; i < N; i++) {
+        fd[i] = dial(&s);
+        echo_once(t, fd[i], (unsigned)i);
+    }
+    for (int i = 0; i < N; i++) {
+        hang_up(fd[i]);
+    }
+    server_end(&s);
 }
 
 static void accept_refused(struct test *t, enum plx_accept mode)
@@ -157,7 +188,7 @@ static void workers_shared(struct test *t)
     if (is(t, "sigio")) {
         accept_refused(t, PLX_ACCEPT_SHARED);
     } else {
-        workers(t, PLX_ACCEPT_SHARED);
+        workers(t, &(struct server_opts){.workers = 2, .accept = PLX_ACCEPT_SHARED});
     }
 }
 
@@ -192,6 +223,50 @@ static void bad_config(struct test *t)
     }
 }
 
+static void in_place(struct test *t)
+{
+    struct server s;
+    int fd[3];
+    server_start(t, &(struct server_opts){.in_place = true}, &s);
+    for (unsigned i = 0; i < 3; i++) {
+        fd[i] = dial(&s);
+        exchange(t, fd[i], i, 0, 20000, 20000);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        half_close(t, fd[i]);
+        expect_eof(t, fd[i], "after the echo");
+        hang_up(fd[i]);
+    }
+    one_each(t, &s, 0);
+    server_end(&s);
+}
+
+/* What may be run in place, and how often. */
+static void in_place_refused(struct test *t)
+{
+    static const struct plx_handler handler = {.name = "none"};
+    const char *listen[] = {"127.0.0.1:0"};
+    struct plx_server_config config = {.loop = {.model = t->model->name},
+                                       .handler = &handler,
+                                       .listen = listen,
+                                       .nlisten = 1,
+                                       .workers = 2,
+                                       .accept = PLX_ACCEPT_REUSEPORT};
+    struct plx_server *server;
+    struct plx_why why;
+    REQUIRE(t, plx_server_open(&config, &server, &why) == 0, "open: %s", why.reason);
+    EXPECT(t, "two workers on one thread", -EINVAL, plx_server_run(server));
+    EXPECT(t, "and started", 0, plx_server_start(server));
+    EXPECT(t, "what runs already", -EALREADY, plx_server_run(server));
+    REQUIRE(t, plx_server_loop(server, 1) && !plx_server_loop(server, 2), "loops 0 and 1");
+    plx_server_close(server);
+}
+
+static void in_place_twice(struct test *t)
+{
+    in_child(t, in_place_refused);
+}
+
 const struct case_row cases_listen[] = {
     {.name = "unix_socket", .run = unix_socket},
     {.name = "several_listeners", .run = several_listeners},
@@ -202,6 +277,9 @@ const struct case_row cases_listen[] = {
      .needs = PLX_CAP_EXCLUSIVE,
      .refuses = exclusive_refused},
     {.name = "workers_reuseport", .run = workers_reuseport},
+    {.name = "workers_own_descriptors", .run = workers_own_descriptors},
+    {.name = "in_place", .run = in_place, .needs = PLX_CAP_WATCH | PLX_CAP_POST},
+    {.name = "in_place_twice", .run = in_place_twice},
     {.name = "bad_config", .run = bad_config},
     {0},
 };

@@ -187,6 +187,8 @@ struct server_opts {
     enum plx_accept accept;
     int64_t max_connections, max_per_ip;
     unsigned pool_size, pool_queue;
+    bool own_descriptors;
+    bool in_place;     /* plx_server_run(), and the control loop is the worker's (PLX_CAP_WATCH) */
     int descriptors;   /* that the process may open besides its own; 0 = many */
     int (*hook)(void); /* for server_hook() */
 };

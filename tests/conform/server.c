@@ -93,24 +93,54 @@ static int open_server(struct test *t, struct child *c, struct plx_why *why)
         .nlisten = n ? n : 1,
         .workers = o->workers,
         .accept = o->accept,
+        .own_descriptors = o->own_descriptors,
         .max_connections = o->max_connections,
         .max_per_ip = o->max_per_ip,
-        .on_end = on_end,
+        .on_end = o->in_place ? NULL : on_end,
         .on_end_arg = c->loop,
     };
     return plx_server_open(&config, &c->server, why);
+}
+
+static int start_server(struct test *t, struct child *c, struct plx_why *why)
+{
+    int rc = open_server(t, c, why);
+    if (rc == 0 && !c->opts->in_place) {
+        rc = plx_server_start(c->server);
+    }
+    return rc;
+}
+
+static int control_loop(struct test *t, struct child *c)
+{
+    struct plx_loop_config config = {.model = "poll"};
+    struct plx_why why;
+    int rc = 0;
+    if (!c->opts->in_place) {
+        return plx_loop_open(&config, &c->loop, NULL);
+    }
+    rc = start_server(t, c, &why);
+    c->loop = rc == 0 ? plx_server_loop(c->server, 0) : NULL;
+    return rc;
+}
+
+static int run(struct child *c)
+{
+    if (c->opts->in_place) {
+        return plx_server_run(c->server);
+    }
+    int rc = plx_loop_run(c->loop);
+    return rc < 0 ? rc : plx_server_wait(c->server, PATIENCE);
 }
 
 /* Returns the exit status of the child. */
 static int serve(struct test *t, struct child *c)
 {
     struct hello hello = {0};
-    struct plx_loop_config control = {.model = "poll"};
     struct plx_signal *term;
     struct plx_watch *watch;
     signal(SIGUSR1, on_usr1);
-    if (plx_loop_open(&control, &c->loop, NULL) < 0 ||
-        plx_signal_start(c->loop, SIGTERM, on_term, c, &term) < 0 ||
+    if (control_loop(t, c) < 0 || plx_signal_start(c->loop, SIGTERM, on_term, c, &term) < 0 ||
         plx_watch_start(c->loop, c->control, PLX_READ, on_control, c, &watch) < 0) {
         fprintf(stderr, "conform: the control loop cannot be set up\n");
         return 3;
@@ -121,9 +151,8 @@ static int serve(struct test *t, struct child *c)
         rlim_t n = (rlim_t)descriptor_limit(getpid(), c->opts->descriptors);
         setrlimit(RLIMIT_NOFILE, &(struct rlimit){n, n});
     }
-    hello.rc = open_server(t, c, &hello.why);
-    if (hello.rc == 0) {
-        hello.rc = plx_server_start(c->server);
+    if (!c->server) {
+        hello.rc = start_server(t, c, &hello.why);
     }
     for (size_t i = 0; hello.rc == 0 && i < MAX_ADDR; i++) {
         (void)plx_server_address(c->server, i, &hello.addr[i]);
@@ -131,17 +160,21 @@ static int serve(struct test *t, struct child *c)
     (void)!send(c->control, &hello, sizeof(hello), MSG_NOSIGNAL);
     int rc = 0;
     if (hello.rc == 0) {
-        rc = plx_loop_run(c->loop);
-        rc = rc < 0 ? rc : plx_server_wait(c->server, PATIENCE);
+        rc = run(c);
         if (rc < 0) {
             fprintf(stderr, "conform: the server ended with %s\n", plx_error_name(rc));
         }
         plx_server_stats(c->server, &shared->final);
     }
-    plx_server_close(c->server);
-    plx_watch_stop(watch);
-    plx_signal_stop(term);
-    plx_loop_close(c->loop);
+    if (c->opts
+            ->in_place) { /* the watch has ended with the loop, the signal does with the server */
+        plx_server_close(c->server);
+    } else {
+        plx_server_close(c->server);
+        plx_watch_stop(watch);
+        plx_signal_stop(term);
+        plx_loop_close(c->loop);
+    }
     close(c->control);
     return rc < 0 ? 2 : 0;
 }
