@@ -145,6 +145,7 @@ static void connect_failed(struct client *c, int err)
     client_fail(c, LOAD_ERR_CONNECT, "connection %" PRIu64 ": %s%s", c->number, plx_error_text(err),
                 hint);
     c->failures++;
+    w->refused++;
     again_or_never(c);
 }
 
@@ -195,6 +196,7 @@ static int on_open(struct plx_conn *conn)
     hist_record(w->connect, now - c->connect_ns);
     count(&w->counters.opened, 1);
     count(&w->counters.open, 1);
+    w->refused = 0;
     if (w->finishing)
         client_finish(c);
     else if (w->load->cfg->mode == LOAD_CONNECT && c->active) {

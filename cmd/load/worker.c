@@ -147,9 +147,12 @@ static void connect_later(void *arg)
     worker_pump(w);
 }
 
-/* Nobody has ever answered: no need to hear it from each of the others. */
+/* Nobody has ever answered, or none of as many as are under way at once does any more (a server
+ * that does not accept, whose queue is full): no need to hear it from each of the others. */
 static bool hopeless(const struct worker *w)
 {
+    if (state_of(w) == WORKER_CONNECTING && w->refused >= CONNECTING_MOST)
+        return true;
     return counted(&w->counters.opened) == 0 && counted(&w->counters.errors) > 0;
 }
 

@@ -98,6 +98,7 @@ struct worker {
 
     struct client **waiting; /* for their turn to connect: a ring of nclients */
     size_t waiting_from, nwaiting;
+    unsigned refused; /* connections that failed in a row */
     int64_t next_connect_ns;
     bool pumping;
     struct plx_timer *connect_timer;

@@ -251,6 +251,9 @@ static void retire_when_done(struct plx_loop *l, struct plx_conn *c)
 
 static void settle(struct plx_loop *l, struct plx_conn *c)
 {
+    if (plx__conn_want(c) == PLX__WANT_READ && c->eng.ring.receiving &&
+        !(c->flags & PLX__F_DRAINING))
+        return; /* the usual end of a completion */
     bool draining = (c->flags & PLX__F_DRAINING) && c->phase == PLX__OPEN;
     if (draining && c->eng.ring.receiving)
         cancel_receive(l, c);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Signal-driven I/O (fcntl(2): O_ASYNC, F_SETOWN_EX, F_SETSIG): the kernel queues a real-time
- * signal to the waiting thread for every change of a descriptor, and the wait is sigtimedwait(2).
- * Nothing is ever delivered to a handler, and no disposition is changed.
+ * signal to the waiting thread for every change of a descriptor. The wait is sigtimedwait(2); what
+ * else is queued then comes through a signalfd(2), many with one call. Nothing is ever delivered to a handler, and no disposition is changed.
  *
  *   changed  --signal-->  queue of the thread  --sigtimedwait-->  reported
  *   registered, modified, or the queue overflowed  -->  check list  --poll(.., 0)-->  reported
@@ -47,9 +47,10 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 
-#define CHUNK 64 /* descriptors of the check list per poll */
+#define CHUNK 64 /* descriptors of the check list per poll; signals per read */
 /* Signals taken per wait, so that one descriptor that changes all the time cannot hold it. */
 #define TAKEN_MOST 1024
 /* After an overflow the queue is as long as RLIMIT_SIGPENDING allows, 10^4 to 10^5 by default. */
@@ -73,6 +74,8 @@ struct sigio_state {
     pid_t tid;
     int sig;
     sigset_t set;       /* sig and SIGIO */
+    int queue;          /* a signalfd of them (it reads those of whichever thread reads), or -1:
+                         * then they come one by one */
     uint64_t overflows; /* of this thread's queue, as far as dealt with */
 };
 
@@ -210,6 +213,16 @@ static int take_signal(struct sigio_state *s, siginfo_t *si, int64_t timeout_ns)
     return sig < 0 ? -errno : sig;
 }
 
+/* Up to CHUNK signals that are queued already; how many. */
+static int take_many(struct sigio_state *s, struct signalfd_siginfo *si)
+{
+    if (s->queue < 0)
+        return 0;
+    s->calls.wait++;
+    ssize_t n = read(s->queue, si, CHUNK * sizeof(*si));
+    return n < 0 ? 0 : (int)((size_t)n / sizeof(*si));
+}
+
 /* Throws away what is queued. A SIGIO among it still counts for the thread's other selectors. */
 static void drain(struct sigio_state *s)
 {
@@ -245,6 +258,8 @@ static int enter(struct sigio_state *s)
     int rc = need_signal(s);
     if (rc < 0)
         return rc;
+    if (s->queue >= 0 && signalfd(s->queue, &s->set, 0) < 0)
+        return -errno;
     int err = pthread_sigmask(SIG_BLOCK, &s->set, NULL);
     if (err)
         return -err;
@@ -263,23 +278,22 @@ static int enter(struct sigio_state *s)
 
 /* si_band is poll's revents. A peer's close always has both POLLHUP and POLLERR (the kernel's
  * band_table), though no error is pending then. */
-static unsigned band_events(const siginfo_t *si)
+static unsigned band_events(int code, long band)
 {
-    long band = si->si_band;
-    if (si->si_code == POLL_HUP)
+    if (code == POLL_HUP)
         band &= ~(long)POLLERR;
     return plx__pollset_found((short)band);
 }
 
 /* Takes one signal's event to the output, if it has one. Returns the new length. */
-static int note(struct sigio_state *s, const siginfo_t *si, struct plx_event *out, int n, int cap)
+static int note(struct sigio_state *s, int code, int fd, long band, struct plx_event *out, int n,
+                int cap)
 {
     /* kill(2) and sigqueue(3) have other codes, and no descriptor. */
-    bool from_file = si->si_code >= POLL_IN && si->si_code <= POLL_HUP;
-    int fd = from_file ? si->si_fd : -1;
-    if (fd < 0 || (size_t)fd >= s->room || !s->table[fd].events)
+    if (code < POLL_IN || code > POLL_HUP || fd < 0 || (size_t)fd >= s->room ||
+        !s->table[fd].events)
         return n;
-    unsigned events = band_events(si) & (s->table[fd].events | PLX_HUP | PLX_ERR);
+    unsigned events = band_events(code, band) & (s->table[fd].events | PLX_HUP | PLX_ERR);
     return events ? report(s, out, n, cap, fd, events) : n;
 }
 
@@ -288,7 +302,7 @@ static int note(struct sigio_state *s, const siginfo_t *si, struct plx_event *ou
 static int take_queued(struct sigio_state *s, struct plx_event *out, int n, int cap,
                        int64_t timeout_ns)
 {
-    for (int taken = 0; taken < TAKEN_MOST; taken++) {
+    for (int taken = 0, more = 1; more && taken < TAKEN_MOST;) {
         siginfo_t si;
         int sig = take_signal(s, &si, n || taken ? 0 : timeout_ns);
         if (sig == -EAGAIN || (sig < 0 && n > 0))
@@ -299,7 +313,17 @@ static int take_queued(struct sigio_state *s, struct plx_event *out, int n, int 
             thread_overflows++;
             break;
         }
-        n = note(s, &si, out, n, cap);
+        n = note(s, si.si_code, si.si_fd, si.si_band, out, n, cap);
+        struct signalfd_siginfo many[CHUNK];
+        int got = take_many(s, many);
+        for (int i = 0; i < got; i++) {
+            if (many[i].ssi_signo == SIGIO)
+                thread_overflows++;
+            else
+                n = note(s, many[i].ssi_code, many[i].ssi_fd, (long)many[i].ssi_band, out, n, cap);
+        }
+        taken += 1 + got;
+        more = s->queue < 0 || got == CHUNK; /* a read of less has emptied the queue */
     }
     return n;
 }
@@ -401,6 +425,9 @@ static int sigio_init(void *state)
 {
     struct sigio_state *s = state;
     s->head = s->tail = -1;
+    sigset_t none; /* until it is known which */
+    sigemptyset(&none);
+    s->queue = signalfd(-1, &none, SFD_CLOEXEC | SFD_NONBLOCK);
     return 0;
 }
 
@@ -414,6 +441,8 @@ static void sigio_fini(void *state)
     /* What is queued counts against the user's RLIMIT_SIGPENDING as long as the thread lives. */
     if (s->sig && --users[s->sig] == 0 && s->thread == this_thread())
         drain(s);
+    if (s->queue >= 0)
+        close(s->queue);
     free(s->table);
 }
 

@@ -137,6 +137,22 @@ wrong 1 - "dies during the warm-up" -c 4 -d 60s --warmup 60s
 holds "dies during the warm-up" '90 <= W["answered"] <= 200' 'R["messages"] == 0' \
     'R["messages_per_second"] is None'
 
+# A server that does not accept: its queue takes a few, and the others get no answer at all. Each of
+# them would wait for its timeout in vain; a whole batch of them is enough.
+: >ready.out
+"$python" -c 'import socket, time
+s = socket.socket()
+s.bind(("127.0.0.1", 0))
+s.listen(1)
+print("listening on 127.0.0.1:%d" % s.getsockname()[1], flush=True)
+time.sleep(600)' >ready.out &
+server_pid=$!
+await ready.out "a server that does not accept"
+address=$(sed -n '1s/^listening on //p' ready.out)
+SECONDS=0
+wrong 1 connect "a full queue" -c 5000 -n 5000
+[ $SECONDS -lt 40 ] || fail "a full queue: it took $SECONDS s"
+
 for signal in INT TERM; do
     serve --model epoll
     rm -f result.json
