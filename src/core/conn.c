@@ -73,12 +73,14 @@ static void free_slot(struct plx_loop *l, uint32_t i)
 }
 
 /* How many ended connections a loop keeps: enough for what comes and goes between two turns, too
- * few to matter (some 200 KiB). AddressSanitizer finds who uses one that has ended only if it is
- * really freed. */
-#if defined(__SANITIZE_ADDRESS__)
-#define SPARE_MOST 0u
-#else
+ * few to matter (some 200 KiB). */
 #define SPARE_MOST 1024u
+
+/* AddressSanitizer finds who uses one that has ended only if it is really freed. */
+#if defined(__SANITIZE_ADDRESS__)
+#define KEEPS_SPARE false
+#else
+#define KEEPS_SPARE true
 #endif
 
 static struct plx_conn *take_memory(struct plx_loop *l, size_t size)
@@ -98,7 +100,7 @@ static struct plx_conn *take_memory(struct plx_loop *l, size_t size)
 
 void plx__conn_free(struct plx_loop *l, struct plx_conn *c)
 {
-    if (l->nspare >= SPARE_MOST || (l->spare && l->spare->size != c->size)) {
+    if (!KEEPS_SPARE || l->nspare >= SPARE_MOST || (l->spare && l->spare->size != c->size)) {
         free(c);
         return;
     }
