@@ -223,7 +223,6 @@ static void sample(struct run *run)
     run->samples++;
 }
 
-/* Does what is due. Returns when the next thing is. */
 /* When the second reading of the account begins; INT64_MAX = not by the clock. */
 static int64_t account_end_at(const struct run *run)
 {

@@ -350,11 +350,11 @@ static void on_receive(struct plx_loop *l, struct plx_conn *c, const struct io_u
     if (cqe->res <= 0 &&
         (cqe->flags & (IORING_CQE_F_BUFFER | CQE_F_BUF_MORE)) == IORING_CQE_F_BUFFER)
         plx__ring_give(r, cqe->flags >> IORING_CQE_BUFFER_SHIFT); /* taken and not used */
-    if (cqe->res > 0 && polled)
+    if (cqe->res >= 0 && polled)
         on_readable(l, c, cqe->res);
     else if (cqe->res > 0)
         take_data(l, c, cqe);
-    else if (cqe->res == 0 && !polled)
+    else if (cqe->res == 0)
         plx__conn_received(c, NULL, 0);
     else if (cqe->res == -ENOBUFS)
         without_buffers(l, c);

@@ -2,7 +2,8 @@
 /*
  * Signal-driven I/O (fcntl(2): O_ASYNC, F_SETOWN_EX, F_SETSIG): the kernel queues a real-time
  * signal to the waiting thread for every change of a descriptor. The wait is sigtimedwait(2); what
- * else is queued then comes through a signalfd(2), many with one call. Nothing is ever delivered to a handler, and no disposition is changed.
+ * else is queued then comes through a signalfd(2), many with one call. Nothing is ever delivered to
+ * a handler, and no disposition is changed.
  *
  *   changed  --signal-->  queue of the thread  --sigtimedwait-->  reported
  *   registered, modified, or the queue overflowed  -->  check list  --poll(.., 0)-->  reported
