@@ -10,15 +10,13 @@
  */
 #include "cmd/compare/compare.h"
 #include "cmd/compare/page_parts.h"
+#include "cmd/replace_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define NONCE_BYTES 16
@@ -100,46 +98,25 @@ static void write_page(const struct page *page)
 
 /* ---- the file ---- */
 
-/* Takes the descriptor. */
-static int fill(struct page *page, int fd)
+static int fill(int fd, void *arg)
 {
+    struct page *page = arg;
+    int own = dup(fd); /* fclose(3) takes it along */
     int rc = 0;
 
-    page->out = fdopen(fd, "w");
+    page->out = own < 0 ? NULL : fdopen(own, "w");
     if (page->out == NULL) {
         rc = -errno;
-        close(fd);
+        if (own >= 0)
+            close(own);
         return rc;
     }
     errno = 0;
     write_page(page);
     if (fflush(page->out) == EOF || ferror(page->out))
         rc = errno != 0 ? -errno : -EIO;
-    /* mkostemp(3) makes the file for its owner only; a report is to be shown. */
-    if (rc == 0 && fchmod(fd, 0644) < 0)
-        rc = -errno;
     if (fclose(page->out) == EOF && rc == 0)
         rc = -errno;
-    return rc;
-}
-
-static int replace(struct page *page, const char *file)
-{
-    char temporary[PATH_MAX];
-    int n = snprintf(temporary, sizeof temporary, "%s.XXXXXX", file);
-    int fd;
-    int rc;
-
-    if ((size_t)n >= sizeof temporary)
-        return -ENAMETOOLONG;
-    fd = mkostemp(temporary, O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    rc = fill(page, fd);
-    if (rc == 0 && rename(temporary, file) < 0)
-        rc = -errno;
-    if (rc < 0)
-        unlink(temporary);
     return rc;
 }
 
@@ -151,7 +128,7 @@ int compare_write_page(const char *file, const struct json_t *results)
     if (page.results != NULL) {
         rc = make_nonce(page.nonce);
         if (rc == 0)
-            rc = replace(&page, file);
+            rc = replace_file(file, fill, &page);
     }
     free(page.results);
     return rc;

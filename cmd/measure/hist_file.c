@@ -5,11 +5,12 @@
  */
 #include "cmd/measure/hist.h"
 
+#include "cmd/replace_file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -336,29 +337,9 @@ static int write_straight(const char *file, const char *text)
     return rc;
 }
 
-static int write_replacing(const char *file, const char *text)
+static int fill(int fd, void *text)
 {
-    char temporary[PATH_MAX];
-    int n = snprintf(temporary, sizeof temporary, "%s.XXXXXX", file);
-    int fd;
-    int rc;
-
-    if ((size_t)n >= sizeof temporary)
-        return -ENAMETOOLONG;
-    fd = mkostemp(temporary, O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    rc = write_all(fd, text);
-    /* mkostemp(3) makes the file for its owner only; a histogram is no secret. */
-    if (rc == 0 && fchmod(fd, 0644) < 0)
-        rc = -errno;
-    if (close(fd) < 0 && rc == 0)
-        rc = -errno;
-    if (rc == 0 && rename(temporary, file) < 0)
-        rc = -errno;
-    if (rc < 0)
-        unlink(temporary);
-    return rc;
+    return write_all(fd, text);
 }
 
 int hist_save(const struct hist *h, const char *file, struct plx_why *why)
@@ -376,7 +357,7 @@ int hist_save(const struct hist *h, const char *file, struct plx_why *why)
         else if (lstat(file, &st) == 0 && !S_ISREG(st.st_mode))
             rc = write_straight(file, line);
         else
-            rc = write_replacing(file, line);
+            rc = replace_file(file, fill, line);
         free(line);
     }
     free(text);
