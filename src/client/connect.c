@@ -30,7 +30,7 @@ int plx_connect_from(struct plx_loop *l, const struct plx_addr *to, const struct
     int rc = l->engine->blocking_fds && !s.connecting ? plx__socket_blocking(s.fd, true) : 0;
     if (rc == 0 && state && handler->state_size) {
         /* A copy, because a thread may make the connection later than the caller keeps its own. */
-        s.state = malloc(handler->state_size);
+        s.state = plx__sys_malloc(handler->state_size);
         if (s.state)
             memcpy(s.state, state, handler->state_size);
         rc = s.state ? 0 : -ENOMEM;

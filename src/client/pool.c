@@ -206,7 +206,7 @@ int plx_pool_open(struct plx_loop *l, const struct plx_pool_config *cfg, struct 
     unsigned need = PLX_CAP_CONNECT | PLX_CAP_POST; /* the connections must live on this loop */
     if ((plx_loop_model(l)->caps & need) != need)
         return -EOPNOTSUPP;
-    struct plx_pool *p = calloc(1, sizeof(*p));
+    struct plx_pool *p = plx__sys_calloc(1, sizeof(*p));
     if (!p)
         return -ENOMEM;
     p->loop = l;
@@ -266,7 +266,7 @@ int plx_pool_get(struct plx_pool *p, const struct plx_pool_user *user, void *arg
     /* Those for whom a connection is under way do not wait for somebody else's. */
     if (count(p) >= p->max && p->stats.waiting >= p->max_wait + p->stats.connecting)
         return -EAGAIN;
-    struct request *r = malloc(sizeof(*r));
+    struct request *r = plx__sys_malloc(sizeof(*r));
     if (!r)
         return -ENOMEM;
     *r = (struct request){.user = user, .arg = arg};

@@ -39,7 +39,7 @@ static bool grow_slots(struct plx_loop *l)
     uint32_t cap = l->slots_cap ? l->slots_cap * 2 : 16;
     if (l->parent)
         cap = 1; /* the loop of one connection */
-    struct plx__slot *slots = realloc(l->slots, cap * sizeof(*slots));
+    struct plx__slot *slots = plx__sys_realloc(l->slots, cap * sizeof(*slots));
     if (!slots)
         return false;
     l->slots = slots;
@@ -87,7 +87,7 @@ static struct plx_conn *take_memory(struct plx_loop *l, size_t size)
 {
     struct plx_conn *c = l->spare;
     if (!c || c->size != size) {
-        c = calloc(1, size);
+        c = plx__sys_calloc(1, size);
     } else {
         l->spare = c->next;
         l->nspare--;

@@ -11,6 +11,8 @@
 #ifndef POLLUX_CORE_H
 #define POLLUX_CORE_H
 
+#include "core/sys.h"
+
 #include <pollux/pollux.h>
 #include <pthread.h>
 #include <stdarg.h>

@@ -54,7 +54,7 @@ static int hold(struct plx_conn *c, const unsigned char *p, size_t n)
         size_t cap = 1024;
         while (cap < have + n)
             cap *= 2;
-        struct plx__chunk *bigger = malloc(sizeof(*bigger) + cap);
+        struct plx__chunk *bigger = plx__sys_malloc(sizeof(*bigger) + cap);
         if (!bigger)
             return -ENOMEM;
         bigger->next = NULL;

@@ -60,7 +60,7 @@ static int ip_grow(struct plx__group *g)
     struct plx__ip_count *old = g->ips;
     size_t old_cap = g->ips_cap;
     size_t cap = old_cap ? old_cap * 2 : 64;
-    struct plx__ip_count *fresh = calloc(cap, sizeof(*fresh));
+    struct plx__ip_count *fresh = plx__sys_calloc(cap, sizeof(*fresh));
     if (!fresh)
         return -ENOMEM;
     g->ips = fresh;

@@ -28,7 +28,7 @@ static void open_spare(struct plx__listener *ls)
 int plx__listener_add(struct plx_loop *l, struct plx__listen_socket *socket,
                       const struct plx_handler *handler, bool exclusive)
 {
-    struct plx__listener *ls = calloc(1, sizeof(*ls));
+    struct plx__listener *ls = plx__sys_calloc(1, sizeof(*ls));
     if (!ls)
         return -ENOMEM;
     *ls = (struct plx__listener){.source.kind = PLX__LISTENER,
@@ -43,7 +43,7 @@ int plx__listener_add(struct plx_loop *l, struct plx__listen_socket *socket,
     int rc = l->engine->listen(l, ls);
     if (rc < 0) {
         if (ls->spare >= 0)
-            close(ls->spare);
+            plx__sys_close(ls->spare);
         free(ls);
         return rc;
     }
@@ -76,9 +76,9 @@ static void end_socket(struct plx_loop *l, struct plx__listen_socket *socket)
 {
     pthread_mutex_lock(&l->group->lock);
     if (l->group->own_descriptors) {
-        (void)shutdown(socket->fd, SHUT_RDWR);
+        (void)plx__sys_shutdown(socket->fd, SHUT_RDWR);
     } else {
-        close(socket->fd);
+        plx__sys_close(socket->fd);
         socket->fd = -1;
     }
     pthread_mutex_unlock(&l->group->lock);
@@ -92,7 +92,7 @@ void plx__listeners_close(struct plx_loop *l)
         deactivate(ls);
         plx_timer_stop(ls->backoff);
         if (ls->spare >= 0)
-            close(ls->spare);
+            plx__sys_close(ls->spare);
         if (atomic_fetch_sub(&ls->socket->refs, 1) == 1)
             end_socket(l, ls->socket);
         free(ls);
@@ -130,7 +130,7 @@ static void shed(struct plx__listener *ls)
 {
     if (ls->spare < 0)
         return;
-    close(ls->spare);
+    plx__sys_close(ls->spare);
     ls->spare = -1;
     bool blocking = ls->loop->engine->blocking_listener;
     /* The flag is the socket's, which other workers may share; so only one of them at a time. */
@@ -138,13 +138,13 @@ static void shed(struct plx__listener *ls)
     if (blocking)
         (void)plx__socket_blocking(ls->socket->fd, false);
     for (int i = 0; i < SHED_MOST; i++) {
-        int fd = accept4(ls->socket->fd, NULL, NULL, SOCK_CLOEXEC);
+        int fd = plx__sys_accept4(ls->socket->fd, NULL, NULL, SOCK_CLOEXEC);
         PLX__COUNT(ls->loop, calls_accept, 1);
         if (fd < 0)
             break; /* also EMFILE: another thread took the place; it says so even when the queue
                     * is empty, so never loop on it */
         PLX__COUNT(ls->loop, refused, 1);
-        close(fd);
+        plx__sys_close(fd);
     }
     if (blocking && !ls->socket->drained)
         (void)plx__socket_blocking(ls->socket->fd, true);
@@ -232,7 +232,7 @@ int plx__accept_batch(struct plx__listener *ls, int budget)
     int accepted = 0;
     while (budget-- > 0) {
         struct plx_addr a = {.len = sizeof(a) - offsetof(struct plx_addr, sa)};
-        int fd = accept4(ls->socket->fd, &a.sa, &a.len, flags);
+        int fd = plx__sys_accept4(ls->socket->fd, &a.sa, &a.len, flags);
         PLX__COUNT(l, calls_accept, 1);
         if (fd >= 0) {
             accepted++;

@@ -22,7 +22,7 @@
 int64_t plx__clock(void)
 {
     struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
+    plx__sys_clock_gettime(CLOCK_MONOTONIC, &ts);
     return (int64_t)ts.tv_sec * PLX_SECOND + ts.tv_nsec;
 }
 
@@ -30,7 +30,7 @@ int64_t plx__clock_coarse(void)
 {
 #ifdef CLOCK_MONOTONIC_COARSE
     struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+    plx__sys_clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
     return (int64_t)ts.tv_sec * PLX_SECOND + ts.tv_nsec;
 #else
     return plx__clock();
@@ -181,7 +181,7 @@ static const struct plx__model *choose(const char *name, struct plx_why *why)
 
 static struct plx_loop *make(const struct plx__model *row)
 {
-    struct plx_loop *l = calloc(1, sizeof(*l));
+    struct plx_loop *l = plx__sys_calloc(1, sizeof(*l));
     if (!l)
         return NULL;
     l->row = row;
@@ -194,7 +194,7 @@ static struct plx_loop *make(const struct plx__model *row)
     l->start = plx__clock();
     plx__loop_update(l);
     l->quiet_since = l->now;
-    l->inbuf = malloc(PLX__INBUF);
+    l->inbuf = plx__sys_malloc(PLX__INBUF);
     if (!l->inbuf || pthread_mutex_init(&l->post_lock, NULL) != 0) {
         free(l->inbuf);
         free(l);
@@ -230,7 +230,7 @@ int plx_loop_open(const struct plx_loop_config *cfg, struct plx_loop **out, stru
     l->group = &l->own_group;
     if (rc == 0)
         rc = set_config(l, cfg, why);
-    if (rc == 0 && !(l->state = calloc(1, l->engine->state_size)))
+    if (rc == 0 && !(l->state = plx__sys_calloc(1, l->engine->state_size)))
         rc = -ENOMEM;
     if (rc == 0)
         rc = l->engine->open(l, why);
@@ -356,7 +356,7 @@ void plx_loop_close(struct plx_loop *l)
 
 static int post(struct plx_loop *l, struct plx__post what)
 {
-    struct plx__post *p = malloc(sizeof(*p));
+    struct plx__post *p = plx__sys_malloc(sizeof(*p));
     if (!p)
         return -ENOMEM;
     *p = what;
@@ -605,7 +605,7 @@ int plx_watch_start(struct plx_loop *l, int fd, unsigned events, void (*fn)(int,
         if (w->fd == fd)
             return -EEXIST;
     }
-    struct plx_watch *w = calloc(1, sizeof(*w));
+    struct plx_watch *w = plx__sys_calloc(1, sizeof(*w));
     if (!w)
         return -ENOMEM;
     *w = (struct plx_watch){.source.kind = PLX__WATCH, .loop = l, .fd = fd, .fn = fn, .arg = arg};

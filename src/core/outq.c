@@ -26,7 +26,7 @@ struct plx__chunk *plx__chunk_get(struct plx__chunks *pool, size_t want)
         *(large ? &pool->nlarge : &pool->nsmall) -= 1;
     } else {
         uint32_t cap = large ? PLX__CHUNK_LARGE : PLX__CHUNK_SMALL;
-        c = malloc(sizeof(*c) + cap);
+        c = plx__sys_malloc(sizeof(*c) + cap);
         if (!c)
             return NULL;
         c->cap = cap;

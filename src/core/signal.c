@@ -40,7 +40,7 @@ int plx_signal_start(struct plx_loop *l, int signo, void (*fn)(int, void *), voi
         return -EINVAL;
     if (l->parent)
         return -EOPNOTSUPP;
-    struct plx_signal *s = calloc(1, sizeof(*s));
+    struct plx_signal *s = plx__sys_calloc(1, sizeof(*s));
     if (!s)
         return -ENOMEM;
     *s = (struct plx_signal){.loop = l, .signo = signo, .fn = fn, .arg = arg, .next = l->signals};

@@ -58,7 +58,7 @@ void plx__peer_get(const struct plx__peer *p, struct plx_addr *out)
 void plx__socket_peer(int fd, struct plx__peer *p)
 {
     struct plx_addr a = {.len = sizeof(a) - offsetof(struct plx_addr, sa)};
-    if (getpeername(fd, &a.sa, &a.len) == 0)
+    if (plx__sys_getpeername(fd, &a.sa, &a.len) == 0)
         plx__peer_set(p, &a.sa, a.len);
 }
 
@@ -69,9 +69,9 @@ static void stream_options(int fd, int family)
      * which every TCP has. */
     if (family == AF_UNIX)
         return;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    (void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    (void)plx__sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    (void)plx__sys_setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+    (void)plx__sys_setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 }
 
 static const char *listen_remedy(int err)
@@ -100,7 +100,8 @@ int plx__socket_listen(const struct plx_addr *a, bool reuseport, int backlog, bo
     char text[PLX_ADDR_TEXT];
     plx_addr_format(a, text, sizeof(text));
     int family = a->sa.sa_family, on = 1;
-    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | (blocking ? 0 : SOCK_NONBLOCK), 0);
+    int fd =
+        plx__sys_socket(family, SOCK_STREAM | SOCK_CLOEXEC | (blocking ? 0 : SOCK_NONBLOCK), 0);
     if (fd < 0) {
         int err = errno;
         plx__why(why, listen_remedy(err), "socket for %s: %s", text, plx_error_text(err));
@@ -109,18 +110,19 @@ int plx__socket_listen(const struct plx_addr *a, bool reuseport, int backlog, bo
     const char *call = "bind";
     int rc = 0;
     if (family != AF_UNIX)
-        rc = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)); /* rebind in TIME_WAIT */
+        rc = plx__sys_setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on,
+                                 sizeof(on)); /* rebind in TIME_WAIT */
     if (rc == 0 && family == AF_INET6)
-        rc = setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+        rc = plx__sys_setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
     if (rc == 0 && reuseport)
-        rc = setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+        rc = plx__sys_setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
     stream_options(fd, family);
     if (rc == 0)
-        rc = bind(fd, &a->sa, a->len);
+        rc = plx__sys_bind(fd, &a->sa, a->len);
     bool bound = rc == 0;
     if (rc == 0) {
         call = "listen";
-        rc = listen(fd, backlog); /* EADDRINUSE can come as late as here */
+        rc = plx__sys_listen(fd, backlog); /* EADDRINUSE can come as late as here */
     }
     if (rc < 0) {
         int err = errno;
@@ -128,7 +130,7 @@ int plx__socket_listen(const struct plx_addr *a, bool reuseport, int backlog, bo
             err = unix_in_use(a);
         if (bound && family == AF_UNIX)
             (void)unlink(a->un.sun_path);
-        close(fd);
+        plx__sys_close(fd);
         plx__why(why, listen_remedy(err), "%s %s: %s", call, text, plx_error_text(err));
         return -err;
     }
@@ -147,9 +149,9 @@ static int bind_source(int fd, const struct plx_addr *from)
 #ifdef IP_BIND_ADDRESS_NO_PORT
     int on = 1;
     if (any_port) /* IPPROTO_IP for IPv6 as well */
-        (void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+        (void)plx__sys_setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
 #endif
-    if (bind(fd, &from->sa, from->len) == 0)
+    if (plx__sys_bind(fd, &from->sa, from->len) == 0)
         return 0;
     /* No port is free: bind(2) has another word for it than connect(2). */
     return any_port && errno == EADDRINUSE ? -EADDRNOTAVAIL : -errno;
@@ -164,7 +166,7 @@ static bool comes_from(int fd, const struct plx_addr *from)
     plx__peer_set(&wanted, &from->sa, from->len);
     if (memcmp(wanted.ip, wildcard.ip, sizeof(wanted.ip)) == 0)
         return true;
-    if (getsockname(fd, &a.sa, &a.len) == 0)
+    if (plx__sys_getsockname(fd, &a.sa, &a.len) == 0)
         plx__peer_set(&got, &a.sa, a.len);
     return memcmp(wanted.ip, got.ip, sizeof(wanted.ip)) == 0;
 }
@@ -174,13 +176,13 @@ int plx__socket_connect(const struct plx_addr *to, const struct plx_addr *from, 
     int family = to->sa.sa_family, rc = 0;
     if (from && (from->sa.sa_family != family || family == AF_UNIX))
         return -EINVAL;
-    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = plx__sys_socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
     stream_options(fd, family);
     if (from)
         rc = bind_source(fd, from);
-    if (rc == 0 && connect(fd, &to->sa, to->len) < 0)
+    if (rc == 0 && plx__sys_connect(fd, &to->sa, to->len) < 0)
         rc = -errno;
     /* Interrupted, it goes on in the background like EINPROGRESS (connect(2)). */
     *connecting = rc == -EINPROGRESS || rc == -EINTR;
@@ -189,30 +191,30 @@ int plx__socket_connect(const struct plx_addr *to, const struct plx_addr *from, 
     if (rc == 0 && from && !comes_from(fd, from))
         rc = -EADDRNOTAVAIL;
     if (rc < 0)
-        close(fd);
+        plx__sys_close(fd);
     return rc < 0 ? rc : fd;
 }
 
 int plx__socket_blocking(int fd, bool on)
 {
-    int flags = fcntl(fd, F_GETFL);
+    int flags = plx__sys_fcntl(fd, F_GETFL, 0);
     if (flags < 0)
         return -errno;
     int wanted = on ? flags & ~O_NONBLOCK : flags | O_NONBLOCK;
-    return wanted == flags || fcntl(fd, F_SETFL, wanted) == 0 ? 0 : -errno;
+    return wanted == flags || plx__sys_fcntl(fd, F_SETFL, wanted) == 0 ? 0 : -errno;
 }
 
 int plx__socket_connected(int fd)
 {
     int err = 0;
     socklen_t len = sizeof(err);
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0)
+    if (plx__sys_getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0)
         return errno;
     if (err)
         return err;
     /* Readiness is a hint: no error yet does not mean connected (UNP section 16.4). */
     struct plx_addr a = {.len = sizeof(a) - offsetof(struct plx_addr, sa)};
-    if (getpeername(fd, &a.sa, &a.len) == 0)
+    if (plx__sys_getpeername(fd, &a.sa, &a.len) == 0)
         return 0;
     return errno == ENOTCONN ? EINPROGRESS : errno;
 }
@@ -220,35 +222,35 @@ int plx__socket_connected(int fd)
 uint32_t plx__socket_unacked(int fd)
 {
     int n = 0;
-    return ioctl(fd, SIOCOUTQ, &n) == 0 && n > 0 ? (uint32_t)n : 0;
+    return plx__sys_ioctl(fd, SIOCOUTQ, &n) == 0 && n > 0 ? (uint32_t)n : 0;
 }
 
 uint32_t plx__socket_unread(int fd)
 {
     int n = 0;
-    return ioctl(fd, FIONREAD, &n) == 0 && n > 0 ? (uint32_t)n : 0;
+    return plx__sys_ioctl(fd, FIONREAD, &n) == 0 && n > 0 ? (uint32_t)n : 0;
 }
 
 bool plx__socket_silent(int fd)
 {
     char byte;
-    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+    return plx__sys_recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
 void plx__socket_close(int fd, bool reset)
 {
     if (reset) {
         struct linger abort = {.l_onoff = 1, .l_linger = 0};
-        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
+        (void)plx__sys_setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
     }
-    close(fd); /* never again on EINTR: the descriptor is free already (close(2)) */
+    plx__sys_close(fd); /* never again on EINTR: the descriptor is free already (close(2)) */
 }
 
 int plx__wake_open(struct plx__wake *w, bool blocking_reader)
 {
     int fds[2];
     w->source.kind = PLX__WAKE;
-    if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+    if (plx__sys_pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
         return -errno;
     w->rd = fds[0];
     w->wr = fds[1];
@@ -260,7 +262,7 @@ void plx__wake_signal(struct plx__wake *w)
 {
     int saved = errno; /* may run in a signal handler */
     if (!atomic_exchange(&w->set, true)) {
-        ssize_t n = write(w->wr, "", 1);
+        ssize_t n = plx__sys_write(w->wr, "", 1);
         (void)n; /* full means that a wake-up is pending: as good */
     }
     errno = saved;
@@ -272,13 +274,13 @@ void plx__wake_clear(struct plx__wake *w)
     /* Read, then clear, then (the caller) look for what was asked. Whoever signals between the
      * first two writes no byte, but what he asked for was stored before and is seen by the look;
      * the other order could swallow his byte and leave `set` true for ever. */
-    ssize_t n = read(w->rd, sink, sizeof(sink));
+    ssize_t n = plx__sys_read(w->rd, sink, sizeof(sink));
     (void)n; /* EAGAIN: readiness was spurious */
     atomic_store(&w->set, false);
 }
 
 void plx__wake_close(struct plx__wake *w)
 {
-    close(w->rd);
-    close(w->wr);
+    plx__sys_close(w->rd);
+    plx__sys_close(w->wr);
 }

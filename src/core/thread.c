@@ -21,7 +21,7 @@ int plx__thread_start(pthread_t *thread, size_t stack, const char *name, void *(
     sigfillset(&all);
     if (!err) {
         pthread_sigmask(SIG_SETMASK, &all, &old);
-        err = pthread_create(thread, &attr, fn, arg);
+        err = plx__sys_pthread_create(thread, &attr, fn, arg);
         pthread_sigmask(SIG_SETMASK, &old, NULL);
     }
     pthread_attr_destroy(&attr);

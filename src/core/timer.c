@@ -49,7 +49,7 @@ static int insert(struct plx_loop *l, struct plx_timer *t)
 {
     if (l->ntimers == l->heap_cap) {
         size_t cap = l->heap_cap ? l->heap_cap * 2 : 16;
-        struct plx_timer **heap = realloc(l->heap, cap * sizeof(struct plx_timer *));
+        struct plx_timer **heap = plx__sys_realloc(l->heap, cap * sizeof(struct plx_timer *));
         if (!heap)
             return -ENOMEM;
         l->heap = heap;
@@ -77,7 +77,7 @@ int plx_timer_start(struct plx_loop *l, int64_t first_ns, int64_t every_ns, void
 {
     if (first_ns < 0 || every_ns < 0 || !fn)
         return -EINVAL;
-    struct plx_timer *t = calloc(1, sizeof(*t));
+    struct plx_timer *t = plx__sys_calloc(1, sizeof(*t));
     if (!t)
         return -ENOMEM;
     int64_t now = plx__clock(); /* not the turn's start: a timer is never early */

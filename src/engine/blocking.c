@@ -118,7 +118,7 @@ static int open_spread(struct plx_loop *l, struct plx_why *why)
         rc = plx__open_processes(l, why);
     else if (l->row->spread == PLX__IN_PLACE) {
         sp->room = 64; /* outgoing connections begun while another is served */
-        sp->waiting = calloc(sp->room, sizeof(*sp->waiting));
+        sp->waiting = plx__sys_calloc(sp->room, sizeof(*sp->waiting));
         rc = sp->waiting ? 0 : -ENOMEM;
     }
     if (rc < 0) {
@@ -142,7 +142,7 @@ static void halt(struct plx_loop *l)
         plx__end_processes(l);
     while (l->row->spread == PLX__THREAD && l->nconn) {
         struct pollfd p = {.fd = sp->wake.rd, .events = POLLIN};
-        (void)poll(&p, 1, -1);
+        (void)plx__sys_poll(&p, 1, -1);
         plx__wake_clear(&sp->wake);
         plx__reap_threads(l);
     }
@@ -178,10 +178,10 @@ static int add_fd(struct plx__spreader *sp, size_t i, int fd, short events, void
 {
     if (i == sp->fds_cap) {
         size_t cap = sp->fds_cap ? sp->fds_cap * 2 : 16;
-        struct pollfd *fds = realloc(sp->fds, cap * sizeof(*fds));
+        struct pollfd *fds = plx__sys_realloc(sp->fds, cap * sizeof(*fds));
         if (fds)
             sp->fds = fds;
-        void **whose = fds ? realloc(sp->who, cap * sizeof(*whose)) : NULL;
+        void **whose = fds ? plx__sys_realloc(sp->who, cap * sizeof(*whose)) : NULL;
         if (!whose)
             return -ENOMEM;
         sp->who = whose;
@@ -254,7 +254,7 @@ static int turn(struct plx_loop *l, int64_t timeout_ns)
         timeout_ns = 0;
     struct timespec ts = {.tv_sec = (time_t)(timeout_ns / PLX_SECOND),
                           .tv_nsec = (long)(timeout_ns % PLX_SECOND)};
-    int ready = ppoll(sp->fds, (nfds_t)n, timeout_ns < 0 ? NULL : &ts, NULL);
+    int ready = plx__sys_ppoll(sp->fds, (nfds_t)n, timeout_ns < 0 ? NULL : &ts, NULL);
     int err = errno;
     plx__loop_waited(l, timeout_ns);
     PLX__COUNT(l, calls_wait, 1);
@@ -295,7 +295,7 @@ static int watch(struct plx_loop *l, struct plx_watch *w, unsigned old, unsigned
 {
     (void)l;
     (void)old;
-    return now && fcntl(w->fd, F_GETFD) < 0 ? -errno : 0;
+    return now && plx__sys_fcntl(w->fd, F_GETFD, 0) < 0 ? -errno : 0;
 }
 
 /* A connection here is looked after by the thread that serves it. */

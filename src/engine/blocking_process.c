@@ -49,7 +49,7 @@ static _Noreturn void child_main(struct plx__worker *w)
     /* Close what would keep the port in use and the siblings' pipes open. */
     for (size_t i = 0; i < parent->group->nsockets; i++) {
         if (parent->group->sockets[i].fd >= 0)
-            close(parent->group->sockets[i].fd);
+            plx__sys_close(parent->group->sockets[i].fd);
     }
     pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* the parent's may be held at the fork */
     w->task.lock = &lock;
@@ -88,20 +88,20 @@ static int fork_worker(struct plx__worker *w)
     sigset_t all, old;
     sigfillset(&all);
     pthread_mutex_lock(&one_at_a_time);
-    if (pipe2(life, O_CLOEXEC | O_NONBLOCK) < 0) {
+    if (plx__sys_pipe2(life, O_CLOEXEC | O_NONBLOCK) < 0) {
         rc = -errno;
     } else {
         w->life = life[0];
         pthread_sigmask(SIG_SETMASK, &all, &old); /* no SIGTERM before the child can take it */
-        w->pid = fork();
+        w->pid = plx__sys_fork();
         if (w->pid == 0)
             child_main(w);
         if (w->pid < 0) {
             rc = -errno;
-            close(life[0]);
+            plx__sys_close(life[0]);
         }
         pthread_sigmask(SIG_SETMASK, &old, NULL);
-        close(life[1]);
+        plx__sys_close(life[1]);
     }
     pthread_mutex_unlock(&one_at_a_time);
     return rc;
@@ -124,7 +124,7 @@ int plx__spread_process(struct plx_loop *l, const struct plx__socket *s)
         free(w);
         return rc;
     }
-    close(s->fd); /* the child's now */
+    plx__sys_close(s->fd); /* the child's now */
     w->task.fd = -1;
     pthread_mutex_lock(&sp->lock);
     plx__worker_link(sp, w);
@@ -139,7 +139,7 @@ void plx__reap_process(struct plx_loop *l, struct plx__worker *w)
 {
     struct plx__spreader *sp = l->state;
     int status = 0;
-    while (waitpid(w->pid, &status, 0) < 0 && errno == EINTR) {
+    while (plx__sys_waitpid(w->pid, &status, 0) < 0 && errno == EINTR) {
     }
     PLX__COUNT(l, calls_other, 2);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
@@ -159,7 +159,7 @@ void plx__reap_process(struct plx_loop *l, struct plx__worker *w)
     plx__worker_bury(sp, w);
     pthread_mutex_unlock(&sp->lock);
     sp->row_used[w->row] = 0;
-    close(w->life);
+    plx__sys_close(w->life);
     free(w);
     l->nconn--;
 }
@@ -167,7 +167,7 @@ void plx__reap_process(struct plx_loop *l, struct plx__worker *w)
 int plx__open_processes(struct plx_loop *l, struct plx_why *why)
 {
     struct plx__spreader *sp = l->state;
-    sp->row_used = calloc(PROCESSES_MOST, 1);
+    sp->row_used = plx__sys_calloc(PROCESSES_MOST, 1);
     void *p = mmap(NULL, PROCESSES_MOST * sizeof(*sp->shared), PROT_READ | PROT_WRITE,
                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED || !sp->row_used) {
@@ -193,7 +193,7 @@ void plx__end_processes(struct plx_loop *l)
     while (sp->live) {
         struct pollfd p = {.fd = sp->live->life, .events = POLLIN};
         int64_t left = until - plx__clock();
-        if (poll(&p, 1, left > 0 ? (int)(left / PLX_MSEC) + 1 : 0) == 0)
+        if (plx__sys_poll(&p, 1, left > 0 ? (int)(left / PLX_MSEC) + 1 : 0) == 0)
             kill(sp->live->pid, SIGKILL);
         else if (p.revents)
             plx__reap_process(l, sp->live);

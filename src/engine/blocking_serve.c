@@ -67,7 +67,7 @@ void plx__blocking_mark(struct plx__task *t, enum plx__end how)
     while (was < now && !atomic_compare_exchange_weak(&t->ending, &was, now)) {
     }
     if (t->fd >= 0 && how != PLX__POLITELY)
-        (void)shutdown(t->fd, SHUT_RDWR);
+        (void)plx__sys_shutdown(t->fd, SHUT_RDWR);
 }
 
 void plx__blocking_end(struct plx__task *t, enum plx__end how)
@@ -109,7 +109,7 @@ static int set_timeout(struct plx_loop *l, int fd, int option, int64_t ns)
     if (ns > 0 && ns < 1000)
         tv.tv_usec = 1;
     PLX__COUNT(l, calls_other, 1);
-    return setsockopt(fd, SOL_SOCKET, option, &tv, sizeof(tv));
+    return plx__sys_setsockopt(fd, SOL_SOCKET, option, &tv, sizeof(tv));
 }
 
 static void send_all(struct plx_loop *l, struct plx__task *t, struct plx_conn *c)
@@ -158,7 +158,7 @@ static void set_patience(struct plx_loop *l, struct plx_conn *c, int64_t wait, i
 static void sleep_ns(int64_t ns)
 {
     struct timespec ts = {.tv_sec = (time_t)(ns / PLX_SECOND), .tv_nsec = (long)(ns % PLX_SECOND)};
-    (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+    (void)plx__sys_clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
 }
 
 /* Waits at most `wait`, 0 = not at all. */
@@ -196,7 +196,7 @@ static void await_connect(struct plx_loop *l, struct plx_conn *c, int64_t wait)
     struct pollfd p = {.fd = c->fd, .events = POLLOUT};
     struct timespec ts = {.tv_sec = (time_t)(wait / PLX_SECOND),
                           .tv_nsec = (long)(wait % PLX_SECOND)};
-    int n = ppoll(&p, 1, wait == INT64_MAX ? NULL : &ts, NULL);
+    int n = plx__sys_ppoll(&p, 1, wait == INT64_MAX ? NULL : &ts, NULL);
     PLX__COUNT(l, calls_wait, 1);
     plx__loop_update(l);
     int err = n > 0 ? plx__socket_connected(c->fd) : EINPROGRESS;
@@ -232,7 +232,7 @@ static void serve(struct plx_loop *l, struct plx__task *t, struct plx_conn *c)
             continue;
         }
         if (want & PLX__WANT_FIN) {
-            (void)shutdown(c->fd, SHUT_WR);
+            (void)plx__sys_shutdown(c->fd, SHUT_WR);
             PLX__COUNT(l, calls_other, 1);
             plx__conn_fin_sent(c);
             continue;

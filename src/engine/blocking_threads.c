@@ -18,7 +18,7 @@
 struct plx__worker *plx__worker_new(struct plx_loop *l, const struct plx__socket *s)
 {
     struct plx__spreader *sp = l->state;
-    struct plx__worker *w = calloc(1, sizeof(*w));
+    struct plx__worker *w = plx__sys_calloc(1, sizeof(*w));
     if (!w)
         return NULL;
     w->parent = l;
@@ -198,7 +198,7 @@ int plx__open_pool(struct plx_loop *l, struct plx_why *why)
 {
     struct plx__spreader *sp = l->state;
     sp->room = (size_t)l->pool_queue + l->pool_size;
-    sp->waiting = calloc(sp->room, sizeof(*sp->waiting));
+    sp->waiting = plx__sys_calloc(sp->room, sizeof(*sp->waiting));
     int rc = sp->waiting ? 0 : -ENOMEM;
     unsigned started = 0;
     for (; rc == 0 && started < l->pool_size; started++) {

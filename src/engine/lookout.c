@@ -39,10 +39,10 @@ struct snapshot {
 static bool grow(struct snapshot *s)
 {
     size_t cap = s->cap ? s->cap * 2 : 16;
-    struct pollfd *fds = realloc(s->fds, cap * sizeof(*fds));
+    struct pollfd *fds = plx__sys_realloc(s->fds, cap * sizeof(*fds));
     if (fds)
         s->fds = fds;
-    uint64_t *ids = fds ? realloc(s->ids, cap * sizeof(*ids)) : NULL;
+    uint64_t *ids = fds ? plx__sys_realloc(s->ids, cap * sizeof(*ids)) : NULL;
     if (!ids)
         return false;
     s->ids = ids;
@@ -91,7 +91,7 @@ static void *lookout_main(void *arg)
     while (memory && !lo->closing) {
         nfds_t n = take_snapshot(lo, &s);
         pthread_mutex_unlock(&lo->lock);
-        int ready = poll(s.fds, n, -1);
+        int ready = plx__sys_poll(s.fds, n, -1);
         if (ready > 0 && s.fds[0].revents)
             plx__wake_clear(&lo->poke);
         pthread_mutex_lock(&lo->lock);
@@ -106,7 +106,7 @@ static void *lookout_main(void *arg)
 
 int plx__lookout_open(struct plx__wake *wake, struct plx__lookout **out)
 {
-    struct plx__lookout *lo = calloc(1, sizeof(*lo));
+    struct plx__lookout *lo = plx__sys_calloc(1, sizeof(*lo));
     if (!lo)
         return -ENOMEM;
     lo->wake = wake;
@@ -157,7 +157,7 @@ int plx__lookout_set(struct plx__lookout *lo, int fd, unsigned events, void *own
         free(e);
     } else if (events) {
         if (!e) {
-            e = calloc(1, sizeof(*e));
+            e = plx__sys_calloc(1, sizeof(*e));
             if (e) {
                 e->next = lo->entries;
                 lo->entries = e;

@@ -88,10 +88,10 @@ static int reserve(struct aio_loop *a)
     if (a->n < a->cap)
         return 0;
     size_t cap = a->cap ? a->cap * 2 : 32;
-    const struct aiocb **list = realloc(a->list, cap * sizeof(*list));
+    const struct aiocb **list = plx__sys_realloc(a->list, cap * sizeof(*list));
     if (list)
         a->list = list;
-    struct op **ops = list ? realloc(a->ops, cap * sizeof(*ops)) : NULL;
+    struct op **ops = list ? plx__sys_realloc(a->ops, cap * sizeof(*ops)) : NULL;
     if (!ops)
         return -ENOMEM;
     a->ops = ops;
@@ -114,7 +114,7 @@ static int submit(struct plx_loop *l, struct op *op, int fd, void *buf, size_t n
         PLX__COUNT(l, calls_send, 1);
     else if (op->conn)
         PLX__COUNT(l, calls_recv, 1);
-    if ((op->writes ? aio_write(&op->cb) : aio_read(&op->cb)) < 0)
+    if ((op->writes ? plx__sys_aio_write(&op->cb) : plx__sys_aio_read(&op->cb)) < 0)
         return -errno;
     op->busy = true;
     op->index = a->n;
@@ -148,13 +148,13 @@ static void retire(struct plx_conn *c)
     struct aio_conn *ac = c->eng.aio;
     if (ac->rd.busy || ac->wr.busy) {
         if (!ac->shut)
-            (void)shutdown(c->fd, SHUT_RDWR); /* ends both; retired when they are back */
+            (void)plx__sys_shutdown(c->fd, SHUT_RDWR); /* ends both; retired when they are back */
         ac->shut = true;
         return;
     }
     plx_timer_stop(ac->look);
     forget_connecting(c);
-    close(ac->wfd);
+    plx__sys_close(ac->wfd);
     free(ac);
     atomic_fetch_sub(&connections, 1);
     plx__conn_retire(c);
@@ -165,7 +165,8 @@ static void look_if_quiet(void *arg)
 {
     struct plx_conn *c = arg;
     struct aio_conn *ac = c->eng.aio;
-    bool quiet = ac->rd.busy && aio_error(&ac->rd.cb) == EINPROGRESS && !plx__socket_unread(c->fd);
+    bool quiet =
+        ac->rd.busy && plx__sys_aio_error(&ac->rd.cb) == EINPROGRESS && !plx__socket_unread(c->fd);
     if (quiet)
         plx__conn_quiet(c);
     if (c->phase != PLX__OPEN) {
@@ -199,7 +200,7 @@ static void settle(struct plx_loop *l, struct plx_conn *c)
         plx__conn_stalled(c);
     }
     if ((want & PLX__WANT_FIN) && !ac->wr.busy) {
-        (void)shutdown(c->fd, SHUT_WR);
+        (void)plx__sys_shutdown(c->fd, SHUT_WR);
         PLX__COUNT(l, calls_other, 1);
         plx__conn_fin_sent(c);
         want = plx__conn_want(c);
@@ -227,7 +228,7 @@ static void glance(struct plx_loop *l, struct plx_conn *c)
     struct aio_conn *ac = c->eng.aio;
     if (ac->rd.busy) /* it will tell */
         return;
-    ssize_t n = recv(c->fd, ac->buf, sizeof(ac->buf), MSG_DONTWAIT);
+    ssize_t n = plx__sys_recv(c->fd, ac->buf, sizeof(ac->buf), MSG_DONTWAIT);
     PLX__COUNT(l, calls_recv, 1);
     if (n >= 0)
         on_read(c, n);
@@ -240,8 +241,8 @@ static int adopt(struct plx_loop *l, const struct plx__socket *s, struct plx_con
         atomic_fetch_sub(&connections, 1);
         return -EUSERS;
     }
-    struct aio_conn *ac = calloc(1, sizeof(*ac));
-    int wfd = ac ? fcntl(s->fd, F_DUPFD_CLOEXEC, 0) : -1;
+    struct aio_conn *ac = plx__sys_calloc(1, sizeof(*ac));
+    int wfd = ac ? plx__sys_fcntl(s->fd, F_DUPFD_CLOEXEC, 0) : -1;
     struct plx_conn *c = wfd >= 0 ? plx__conn_new(l, s) : NULL;
     int rc = c ? 0 : ac && wfd < 0 ? -errno : -ENOMEM;
     if (rc == 0 && s->connecting) {
@@ -251,7 +252,7 @@ static int adopt(struct plx_loop *l, const struct plx__socket *s, struct plx_con
     }
     if (!c) {
         if (wfd >= 0)
-            close(wfd);
+            plx__sys_close(wfd);
         free(ac);
         atomic_fetch_sub(&connections, 1);
         return rc;
@@ -349,7 +350,7 @@ static int turn(struct plx_loop *l, int64_t timeout_ns)
         timeout_ns = 100 * PLX_MSEC;
     struct timespec ts = {.tv_sec = (time_t)(timeout_ns / PLX_SECOND),
                           .tv_nsec = (long)(timeout_ns % PLX_SECOND)};
-    int rc = aio_suspend(a->list, (int)a->n, timeout_ns < 0 ? NULL : &ts);
+    int rc = plx__sys_aio_suspend(a->list, (int)a->n, timeout_ns < 0 ? NULL : &ts);
     int err = rc < 0 ? errno : 0;
     PLX__COUNT(l, calls_wait, 1);
     plx__loop_waited(l, timeout_ns);
@@ -363,7 +364,7 @@ static int turn(struct plx_loop *l, int64_t timeout_ns)
     for (size_t i = a->n; i-- > 0;) {
         if (i >= a->n)
             continue;
-        err = aio_error(a->list[i]);
+        err = plx__sys_aio_error(a->list[i]);
         if (err == EINPROGRESS)
             continue;
         complete(l, a->ops[i], err);
@@ -388,7 +389,7 @@ static int probe(const struct plx_model *m, struct plx_why *why)
     pthread_once(&once, init_aio);
     /* A real request: libc starts a helper thread for it. */
     int fds[2];
-    if (pipe2(fds, O_CLOEXEC) < 0) {
+    if (plx__sys_pipe2(fds, O_CLOEXEC) < 0) {
         int err = errno;
         plx__why(why, "raise the limit on open files: ulimit -n", "pipe: %s", plx_error_text(err));
         return -err;
@@ -396,16 +397,16 @@ static int probe(const struct plx_model *m, struct plx_why *why)
     char byte = 'x', got = 0;
     struct aiocb cb = {.aio_fildes = fds[0], .aio_buf = &got, .aio_nbytes = 1};
     const struct aiocb *list[] = {&cb};
-    int rc = aio_read(&cb) < 0 ? -errno : 0;
+    int rc = plx__sys_aio_read(&cb) < 0 ? -errno : 0;
     if (rc == 0) {
-        ssize_t n = write(fds[1], &byte, 1);
+        ssize_t n = plx__sys_write(fds[1], &byte, 1);
         (void)n;
-        while (aio_error(&cb) == EINPROGRESS)
-            (void)aio_suspend(list, 1, NULL);
+        while (plx__sys_aio_error(&cb) == EINPROGRESS)
+            (void)plx__sys_aio_suspend(list, 1, NULL);
         rc = aio_return(&cb) == 1 && got == byte ? 0 : -EIO;
     }
-    close(fds[0]);
-    close(fds[1]);
+    plx__sys_close(fds[0]);
+    plx__sys_close(fds[1]);
     if (rc < 0)
         plx__why(why, rc == -EAGAIN ? "raise the limit on threads: ulimit -u" : "", "aio_read: %s",
                  plx_error_text(rc));
@@ -447,7 +448,7 @@ static int watch(struct plx_loop *l, struct plx_watch *w, unsigned old, unsigned
 {
     struct aio_loop *a = l->state;
     (void)old;
-    if (now && fcntl(w->fd, F_GETFD) < 0)
+    if (now && plx__sys_fcntl(w->fd, F_GETFD, 0) < 0)
         return -errno;
     return plx__lookout_set(a->lookout, w->fd, now, w);
 }
@@ -477,8 +478,8 @@ static void close_aio(struct plx_loop *l)
     /* The read of the wake-up is in progress in a helper thread, into our memory: let it end. */
     plx__wake_signal(&a->wake);
     const struct aiocb *one[] = {&a->wake_op.cb};
-    while (a->wake_op.busy && aio_error(&a->wake_op.cb) == EINPROGRESS)
-        (void)aio_suspend(one, 1, NULL);
+    while (a->wake_op.busy && plx__sys_aio_error(&a->wake_op.cb) == EINPROGRESS)
+        (void)plx__sys_aio_suspend(one, 1, NULL);
     if (a->wake_op.busy)
         (void)aio_return(&a->wake_op.cb);
     free(a->list);

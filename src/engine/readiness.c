@@ -202,7 +202,7 @@ static void settle(struct plx_loop *l, struct plx_conn *c)
         write_some(l, c);
     want = plx__conn_want(c);
     if (want & PLX__WANT_FIN) {
-        (void)shutdown(c->fd, SHUT_WR);
+        (void)plx__sys_shutdown(c->fd, SHUT_WR);
         PLX__COUNT(l, calls_other, 1);
         plx__conn_fin_sent(c);
         want = plx__conn_want(c);
@@ -291,7 +291,7 @@ static void run_watch(struct plx_loop *l, struct plx_watch *w)
     struct reactor *r = l->state;
     struct pollfd p = {.fd = w->fd, .events = plx__pollset_asked(w->events)};
     PLX__COUNT(l, calls_other, 1);
-    w->hot = poll(&p, 1, 0) > 0;
+    w->hot = plx__sys_poll(&p, 1, 0) > 0;
     if (!w->hot)
         return;
     r->hot = r->progress = true;
@@ -384,7 +384,7 @@ static void pause_pass(struct plx_loop *l, int64_t timeout_ns)
         ns = timeout_ns;
     struct timespec ts = {.tv_sec = (time_t)(ns / PLX_SECOND), .tv_nsec = (long)(ns % PLX_SECOND)};
     PLX__COUNT(l, calls_wait, 1);
-    (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+    (void)plx__sys_clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
 }
 
 static int turn(struct plx_loop *l, int64_t timeout_ns)

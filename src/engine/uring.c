@@ -104,7 +104,7 @@ static struct io_uring_sqe *get_sqe(struct plx_loop *l)
     while (!r->dead && !(sqe = io_uring_get_sqe(&r->ring))) { /* full: hand over what is there */
         int rc = enable(r);
         if (rc == 0)
-            rc = io_uring_submit(&r->ring);
+            rc = plx__sys_io_uring_enter(&r->ring, false, NULL);
         PLX__COUNT(l, calls_wait, 1);
         if (rc < 0 && rc != -EAGAIN && rc != -EBUSY && rc != -EINTR)
             bury(r);
@@ -112,11 +112,18 @@ static struct io_uring_sqe *get_sqe(struct plx_loop *l)
     return sqe ? sqe : &r->nowhere;
 }
 
+/* What is prepared goes to the kernel with the next io_uring_enter(2). */
+static void hand_over(struct io_uring_sqe *sqe, uint64_t data)
+{
+    sqe->user_data = data;
+    plx__sys_prepared(sqe);
+}
+
 static void cancel(struct plx_loop *l, uint64_t data)
 {
     struct io_uring_sqe *sqe = get_sqe(l);
     io_uring_prep_cancel64(sqe, data, 0);
-    sqe->user_data = (uint64_t)OP_CANCEL << 56;
+    hand_over(sqe, (uint64_t)OP_CANCEL << 56);
 }
 
 static int probe(const struct plx_model *m, struct plx_why *why)
@@ -138,7 +145,7 @@ static void arm_receive(struct plx_loop *l, struct plx_conn *c)
     if (c->eng.ring.by_poll) {
         /* POLLRDHUP: an end behind the bytes makes no second event. */
         io_uring_prep_poll_multishot(sqe, c->fd, POLLIN | POLLRDHUP);
-        sqe->user_data = conn_data(OP_RECV, c);
+        hand_over(sqe, conn_data(OP_RECV, c));
         c->eng.ring.receiving = POLLED;
         return;
     }
@@ -148,7 +155,7 @@ static void arm_receive(struct plx_loop *l, struct plx_conn *c)
         io_uring_prep_recv(sqe, c->fd, NULL, 0, 0);
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->buf_group = PLX__RING_GROUP;
-    sqe->user_data = conn_data(OP_RECV, c);
+    hand_over(sqe, conn_data(OP_RECV, c));
     c->eng.ring.receiving = r->multishot ? MULTISHOT : 1;
 }
 
@@ -186,7 +193,7 @@ static void submit_send(struct plx_loop *l, struct plx_conn *c)
         return;
     struct io_uring_sqe *sqe = get_sqe(l);
     io_uring_prep_send(sqe, c->fd, iov.iov_base, iov.iov_len, MSG_NOSIGNAL);
-    sqe->user_data = conn_data(OP_SEND, c);
+    hand_over(sqe, conn_data(OP_SEND, c));
     c->eng.ring.sending = 1;
     plx__conn_stalled(c);
 }
@@ -264,7 +271,7 @@ static void settle(struct plx_loop *l, struct plx_conn *c)
     if ((want & PLX__WANT_WRITE) && !c->eng.ring.sending)
         submit_send(l, c);
     if ((want & PLX__WANT_FIN) && !c->eng.ring.sending) {
-        (void)shutdown(c->fd, SHUT_WR);
+        (void)plx__sys_shutdown(c->fd, SHUT_WR);
         PLX__COUNT(l, calls_other, 1);
         plx__conn_fin_sent(c);
         want = plx__conn_want(c);
@@ -276,7 +283,7 @@ static void settle(struct plx_loop *l, struct plx_conn *c)
     if ((want & PLX__WANT_CONNECT) && !c->eng.ring.polling) {
         struct io_uring_sqe *sqe = get_sqe(l);
         io_uring_prep_poll_add(sqe, c->fd, POLLOUT);
-        sqe->user_data = conn_data(OP_CONNECT, c);
+        hand_over(sqe, conn_data(OP_CONNECT, c));
         c->eng.ring.polling = 1;
     }
     if (!(want & PLX__WANT_READ))
@@ -390,7 +397,7 @@ static void on_connect(struct plx_loop *l, struct plx_conn *c)
 
 static struct target *target_new(struct plx__ring *r, void *owner)
 {
-    struct target *t = calloc(1, sizeof(*t));
+    struct target *t = plx__sys_calloc(1, sizeof(*t));
     if (!t)
         return NULL;
     t->owner = owner;
@@ -417,7 +424,7 @@ static void submit_accept(struct plx_loop *l, struct target *t)
     struct plx__listener *ls = t->owner;
     struct io_uring_sqe *sqe = get_sqe(l);
     io_uring_prep_multishot_accept(sqe, ls->socket->fd, NULL, NULL, SOCK_CLOEXEC);
-    sqe->user_data = target_data(OP_ACCEPT, t);
+    hand_over(sqe, target_data(OP_ACCEPT, t));
 }
 
 static void on_accept(struct plx_loop *l, struct target *t, const struct io_uring_cqe *cqe)
@@ -426,7 +433,7 @@ static void on_accept(struct plx_loop *l, struct target *t, const struct io_urin
     bool over = !(cqe->flags & IORING_CQE_F_MORE);
     if (!ls) {
         if (cqe->res >= 0)
-            close(cqe->res);
+            plx__sys_close(cqe->res);
     } else if (cqe->res >= 0) {
         plx__accepted(ls, cqe->res, NULL, 0);
     } else if (cqe->res != -ECANCELED) {
@@ -445,7 +452,7 @@ static void submit_watch(struct plx_loop *l, struct target *t, unsigned events)
     struct plx_watch *w = t->owner;
     struct io_uring_sqe *sqe = get_sqe(l);
     io_uring_prep_poll_add(sqe, w->fd, (unsigned)plx__pollset_asked(events));
-    sqe->user_data = target_data(OP_WATCH, t);
+    hand_over(sqe, target_data(OP_WATCH, t));
 }
 
 static void on_watch(struct plx_loop *l, struct target *t, int res)
@@ -466,7 +473,7 @@ static void submit_wake(struct plx_loop *l)
     struct plx__ring *r = l->state;
     struct io_uring_sqe *sqe = get_sqe(l);
     io_uring_prep_poll_multishot(sqe, r->wake.rd, POLLIN);
-    sqe->user_data = (uint64_t)OP_WAKE << 56;
+    hand_over(sqe, (uint64_t)OP_WAKE << 56);
 }
 
 static void complete(struct plx_loop *l, const struct io_uring_cqe *cqe)
@@ -512,13 +519,11 @@ static void complete(struct plx_loop *l, const struct io_uring_cqe *cqe)
 static int enter(struct plx_loop *l, int64_t timeout_ns)
 {
     struct plx__ring *r = l->state;
-    struct io_uring_cqe *cqe;
+    struct timespec ts = {.tv_sec = (time_t)(timeout_ns / PLX_SECOND),
+                          .tv_nsec = (long)(timeout_ns % PLX_SECOND)};
+    bool wait = timeout_ns != 0 && io_uring_cq_ready(&r->ring) == 0;
     PLX__COUNT(l, calls_wait, 1);
-    if (timeout_ns == 0 || io_uring_cq_ready(&r->ring) > 0)
-        return io_uring_submit_and_get_events(&r->ring);
-    struct __kernel_timespec ts = {.tv_sec = timeout_ns / PLX_SECOND,
-                                   .tv_nsec = timeout_ns % PLX_SECOND};
-    return io_uring_submit_and_wait_timeout(&r->ring, &cqe, 1, timeout_ns < 0 ? NULL : &ts, NULL);
+    return plx__sys_io_uring_enter(&r->ring, wait, timeout_ns < 0 ? NULL : &ts);
 }
 
 static int reap(struct plx_loop *l)
@@ -603,7 +608,7 @@ static void unlisten(struct plx_loop *l, struct plx__listener *ls)
 
 static int watch(struct plx_loop *l, struct plx_watch *w, unsigned old, unsigned now)
 {
-    if (now && fcntl(w->fd, F_GETFD) < 0)
+    if (now && plx__sys_fcntl(w->fd, F_GETFD, 0) < 0)
         return -errno;
     struct target *t = NULL;
     if (now) {

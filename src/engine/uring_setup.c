@@ -77,6 +77,24 @@ static int make_buffers(struct plx__ring *r)
 
 /* ---- setting up ---- */
 
+int plx__do_uring_setup(unsigned entries, struct io_uring *ring, struct io_uring_params *p)
+{
+    return io_uring_queue_init_params(entries, ring, p);
+}
+
+/* Hands over what is prepared, and waits for a completion if asked to: for ever without a timeout.
+ */
+int plx__do_uring_enter(struct io_uring *ring, bool wait, const struct timespec *timeout)
+{
+    struct io_uring_cqe *cqe;
+    struct __kernel_timespec ts = {0};
+    if (!wait)
+        return io_uring_submit_and_get_events(ring);
+    if (timeout)
+        ts = (struct __kernel_timespec){.tv_sec = timeout->tv_sec, .tv_nsec = timeout->tv_nsec};
+    return io_uring_submit_and_wait_timeout(ring, &cqe, 1, timeout ? &ts : NULL, NULL);
+}
+
 static int set_up_ring(struct plx__ring *r)
 {
     /* Best first. Without DEFER_TASKRUN completions interrupt the process, which costs more than
@@ -92,7 +110,7 @@ static int set_up_ring(struct plx__ring *r)
         unsigned sq = SQ_ENTRIES, cq = CQ_ENTRIES;
         do { /* kernels before 5.12 charge the rings to RLIMIT_MEMLOCK: a smaller one may fit */
             struct io_uring_params p = {.flags = flags[i], .cq_entries = cq};
-            rc = io_uring_queue_init_params(sq, &r->ring, &p);
+            rc = plx__sys_io_uring_setup(sq, &r->ring, &p);
             sq /= 2;
             cq /= 2;
         } while (rc == -ENOMEM && sq >= 8);

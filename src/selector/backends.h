@@ -3,6 +3,8 @@
 #ifndef POLLUX_SELECTOR_BACKENDS_H
 #define POLLUX_SELECTOR_BACKENDS_H
 
+#include "core/sys.h"
+
 #include <pollux/selector.h>
 #include <time.h>
 

@@ -75,7 +75,7 @@ static unsigned found(const struct epoll_state *s, uint32_t bits)
 static int call(struct epoll_state *s, int op, int fd, struct epoll_event *ev)
 {
     s->calls.ctl++;
-    return epoll_ctl(s->epfd, op, fd, ev) < 0 ? -errno : 0;
+    return plx__sys_epoll_ctl(s->epfd, op, fd, ev) < 0 ? -errno : 0;
 }
 
 /* A descriptor that was closed without the front's knowledge left the set by itself, and one that
@@ -104,22 +104,30 @@ static int epoll_change(void *state, int fd, uint32_t tag, unsigned old, unsigne
 /* epoll_wait's milliseconds would round a timer of 100 us up to ten times its length;
  * epoll_pwait2(2) (Linux 5.11) takes nanoseconds. It is called by number, since glibc has it only
  * from 2.35, with the kernel's own 64-bit timespec. */
+int plx__do_epoll_pwait2(int fd, struct epoll_event *ev, int n, const struct timespec *ts)
+{
+#ifdef SYS_epoll_pwait2
+    int64_t wide[2] = {ts->tv_sec, ts->tv_nsec};
+    return (int)syscall(SYS_epoll_pwait2, fd, ev, n, wide, NULL, (size_t)0);
+#else
+    errno = ENOSYS;
+    return -1;
+#endif
+}
+
 static int wait_for(struct epoll_state *s, int cap, int64_t timeout_ns)
 {
     s->calls.wait++;
-#ifdef SYS_epoll_pwait2
     if (timeout_ns > 0 && !s->coarse) {
-        struct timespec most = plx__selector_timespec(timeout_ns);
-        int64_t ts[2] = {most.tv_sec, most.tv_nsec};
-        long rc = syscall(SYS_epoll_pwait2, s->epfd, s->events, cap, ts, NULL, (size_t)0);
+        struct timespec ts = plx__selector_timespec(timeout_ns);
+        int rc = plx__sys_epoll_pwait2(s->epfd, s->events, cap, &ts);
         /* Filters of older container runtimes answer EPERM to calls they do not know. */
         if (rc >= 0 || (errno != ENOSYS && errno != EPERM))
-            return rc < 0 ? -errno : (int)rc;
+            return rc < 0 ? -errno : rc;
         s->coarse = true;
         s->calls.wait++;
     }
-#endif
-    int rc = epoll_wait(s->epfd, s->events, cap, plx__selector_ms(timeout_ns));
+    int rc = plx__sys_epoll_wait(s->epfd, s->events, cap, plx__selector_ms(timeout_ns));
     return rc < 0 ? -errno : rc;
 }
 
@@ -144,7 +152,7 @@ static int epoll_await(void *state, struct plx_event *out, int cap, int64_t time
 static int init_level(void *state)
 {
     struct epoll_state *s = state;
-    s->epfd = epoll_create1(EPOLL_CLOEXEC);
+    s->epfd = plx__sys_epoll_create1(EPOLL_CLOEXEC);
     return s->epfd < 0 ? -errno : 0;
 }
 
@@ -158,7 +166,7 @@ static int init_edge(void *state)
 static void epoll_fini(void *state)
 {
     struct epoll_state *s = state;
-    close(s->epfd);
+    plx__sys_close(s->epfd);
     free(s->events);
 }
 
@@ -168,7 +176,7 @@ static int epoll_probe(struct plx_why *why)
     int rc = init_level(&s);
     if (rc == 0) {
         struct epoll_event ev;
-        rc = epoll_wait(s.epfd, &ev, 1, 0) < 0 ? -errno : 0;
+        rc = plx__sys_epoll_wait(s.epfd, &ev, 1, 0) < 0 ? -errno : 0;
         epoll_fini(&s);
     }
     if (rc < 0)

@@ -32,7 +32,7 @@ static int wait_for(struct poll_state *s, int64_t timeout_ns)
 #if HAVE_PPOLL
     if (timeout_ns > 0 && !s->coarse) {
         struct timespec ts = plx__selector_timespec(timeout_ns);
-        int rc = ppoll(s->set.at, n, &ts, NULL);
+        int rc = plx__sys_ppoll(s->set.at, n, &ts, NULL);
         /* Filters of older container runtimes answer EPERM to calls they do not know. */
         if (rc >= 0 || (errno != ENOSYS && errno != EPERM))
             return rc < 0 ? -errno : rc;
@@ -40,7 +40,7 @@ static int wait_for(struct poll_state *s, int64_t timeout_ns)
         s->calls.wait++;
     }
 #endif
-    int rc = poll(s->set.at, n, plx__selector_ms(timeout_ns));
+    int rc = plx__sys_poll(s->set.at, n, plx__selector_ms(timeout_ns));
     return rc < 0 ? -errno : rc;
 }
 
@@ -86,7 +86,7 @@ static void poll_fini(void *state)
 
 static int poll_probe(struct plx_why *why)
 {
-    if (poll(NULL, 0, 0) == 0)
+    if (plx__sys_poll(NULL, 0, 0) == 0)
         return 0;
     int err = errno;
     plx__why(why, "", "poll: %s", strerror(err));

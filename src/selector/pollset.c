@@ -60,7 +60,7 @@ int plx__pollset_ctl(struct plx__pollset *p, int fd, unsigned now)
         take_out(p, fd);
         return 0;
     }
-    if (fcntl(fd, F_GETFD) < 0)
+    if (plx__sys_fcntl(fd, F_GETFD, 0) < 0)
         return -errno;
     if ((size_t)fd >= p->where_room || !p->where[fd]) {
         int rc = put_in(p, fd);

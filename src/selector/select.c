@@ -38,7 +38,7 @@ static int select_ctl(void *state, int fd, uint32_t tag, unsigned old, unsigned 
     struct select_state *s = state;
     if (now) {
         s->calls.ctl++;
-        if (fcntl(fd, F_GETFD) < 0)
+        if (plx__sys_fcntl(fd, F_GETFD, 0) < 0)
             return -errno;
     }
     note(&s->reading, fd, now & PLX_READ);
@@ -89,7 +89,7 @@ static int select_wait(void *state, struct plx_event *ev, int cap, int64_t timeo
     s->out = s->writing;
     struct timespec ts = plx__selector_timespec(timeout_ns);
     s->calls.wait++;
-    int rc = pselect(s->past, &s->in, &s->out, NULL, timeout_ns < 0 ? NULL : &ts, NULL);
+    int rc = plx__sys_pselect(s->past, &s->in, &s->out, NULL, timeout_ns < 0 ? NULL : &ts, NULL);
     if (rc <= 0)
         return rc < 0 ? -errno : 0;
     int last = 0;
@@ -118,7 +118,7 @@ static void select_fini(void *state)
 static int select_probe(struct plx_why *why)
 {
     struct timespec none = {0};
-    if (pselect(0, NULL, NULL, NULL, &none, NULL) == 0)
+    if (plx__sys_pselect(0, NULL, NULL, NULL, &none, NULL) == 0)
         return 0;
     int err = errno;
     plx__why(why, "", "pselect: %s", strerror(err));

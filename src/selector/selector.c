@@ -87,7 +87,7 @@ int plx__selector_grow(void **items, size_t *room, size_t need, size_t size)
 
 static int open_state(const struct plx_selector_ops *ops, void **out)
 {
-    void *state = calloc(1, ops->state_size);
+    void *state = plx__sys_calloc(1, ops->state_size);
     if (!state)
         return -ENOMEM;
     int rc = ops->init(state);
@@ -102,7 +102,7 @@ static int open_state(const struct plx_selector_ops *ops, void **out)
 int plx__selector_open(const struct plx_selector_ops *ops, struct plx_selector **out,
                        struct plx_why *why)
 {
-    struct plx_selector *s = calloc(1, sizeof(*s));
+    struct plx_selector *s = plx__sys_calloc(1, sizeof(*s));
     if (!s) {
         plx__why(why, "", "out of memory");
         return -ENOMEM;
@@ -180,7 +180,7 @@ static int add(struct plx_selector *s, int fd, unsigned events, unsigned flags, 
         return -EEXIST;
     /* Asked before the table grows to it: a number nobody opened must not cost memory. Backends
      * whose system call tells anyway are spared the question unless the table has to grow. */
-    if ((size_t)fd >= s->table_room && fcntl(fd, F_GETFD) < 0)
+    if ((size_t)fd >= s->table_room && plx__sys_fcntl(fd, F_GETFD, 0) < 0)
         return -EBADF;
     void *table = s->table;
     int rc = plx__selector_grow(&table, &s->table_room, (size_t)fd + 1, sizeof(*s->table));
@@ -294,7 +294,7 @@ static int sift(struct plx_selector *s, int n, struct plx_ready *out)
 static int64_t clock_ns(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    plx__sys_clock_gettime(CLOCK_MONOTONIC, &t);
     return t.tv_sec * PLX_SECOND + t.tv_nsec;
 }
 

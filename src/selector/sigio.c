@@ -165,7 +165,7 @@ static int check(struct sigio_state *s, struct plx_event *out, int cap)
                     (struct pollfd){.fd = fd, .events = plx__pollset_asked(s->table[fd].events)};
         }
         s->calls.wait++;
-        if (poll(set, asked, 0) < 0) {
+        if (plx__sys_poll(set, asked, 0) < 0) {
             int err = errno;
             for (nfds_t i = 0; i < asked; i++)
                 check_later(s, set[i].fd);
@@ -201,7 +201,8 @@ static int own(struct sigio_state *s, int fd)
 {
     struct f_owner_ex owner = {.type = F_OWNER_TID, .pid = s->tid};
     s->calls.ctl += 2;
-    if (fcntl(fd, F_SETSIG, s->sig) < 0 || fcntl(fd, F_SETOWN_EX, &owner) < 0)
+    if (plx__sys_fcntl(fd, F_SETSIG, s->sig) < 0 ||
+        plx__sys_fcntl(fd, F_SETOWN_EX, (intptr_t)&owner) < 0)
         return -errno;
     return 0;
 }
@@ -210,7 +211,7 @@ static int take_signal(struct sigio_state *s, siginfo_t *si, int64_t timeout_ns)
 {
     struct timespec ts = plx__selector_timespec(timeout_ns);
     s->calls.wait++;
-    int sig = timeout_ns < 0 ? sigwaitinfo(&s->set, si) : sigtimedwait(&s->set, si, &ts);
+    int sig = plx__sys_sigtimedwait(&s->set, si, timeout_ns < 0 ? NULL : &ts);
     return sig < 0 ? -errno : sig;
 }
 
@@ -220,7 +221,7 @@ static int take_many(struct sigio_state *s, struct signalfd_siginfo *si)
     if (s->queue < 0)
         return 0;
     s->calls.wait++;
-    ssize_t n = read(s->queue, si, CHUNK * sizeof(*si));
+    ssize_t n = plx__sys_read(s->queue, si, CHUNK * sizeof(*si));
     return n < 0 ? 0 : (int)((size_t)n / sizeof(*si));
 }
 
@@ -259,7 +260,7 @@ static int enter(struct sigio_state *s)
     int rc = need_signal(s);
     if (rc < 0)
         return rc;
-    if (s->queue >= 0 && signalfd(s->queue, &s->set, 0) < 0)
+    if (s->queue >= 0 && plx__sys_signalfd(s->queue, &s->set, 0) < 0)
         return -errno;
     int err = pthread_sigmask(SIG_BLOCK, &s->set, NULL);
     if (err)
@@ -365,7 +366,7 @@ static int sigio_wait(void *state, struct plx_event *out, int cap, int64_t timeo
 static int arm(struct sigio_state *s, int fd, bool known)
 {
     s->calls.ctl++;
-    int flags = fcntl(fd, F_GETFL);
+    int flags = plx__sys_fcntl(fd, F_GETFL, 0);
     if (flags < 0)
         return -errno;
     if (known && (flags & O_ASYNC))
@@ -374,12 +375,12 @@ static int arm(struct sigio_state *s, int fd, bool known)
     if (rc < 0)
         return rc;
     s->calls.ctl += 2;
-    if (fcntl(fd, F_SETFL, flags | O_ASYNC) < 0)
+    if (plx__sys_fcntl(fd, F_SETFL, flags | O_ASYNC) < 0)
         return -errno;
     /* The only sign that the kind of file sends none: the flag was accepted and did not stick. */
-    if (!(fcntl(fd, F_GETFL) & O_ASYNC)) {
+    if (!(plx__sys_fcntl(fd, F_GETFL, 0) & O_ASYNC)) {
         s->calls.ctl++;
-        fcntl(fd, F_SETSIG, 0);
+        plx__sys_fcntl(fd, F_SETSIG, 0);
         return -EPERM;
     }
     return 0;
@@ -389,12 +390,12 @@ static int arm(struct sigio_state *s, int fd, bool known)
 static void disarm(struct sigio_state *s, int fd)
 {
     s->calls.ctl++;
-    if (fcntl(fd, F_GETSIG) != s->sig)
+    if (plx__sys_fcntl(fd, F_GETSIG, 0) != s->sig)
         return;
     s->calls.ctl += 3;
-    int flags = fcntl(fd, F_GETFL);
-    fcntl(fd, F_SETFL, flags & ~O_ASYNC);
-    fcntl(fd, F_SETSIG, 0);
+    int flags = plx__sys_fcntl(fd, F_GETFL, 0);
+    plx__sys_fcntl(fd, F_SETFL, flags & ~O_ASYNC);
+    plx__sys_fcntl(fd, F_SETSIG, 0);
 }
 
 static int sigio_ctl(void *state, int fd, uint32_t tag, unsigned old, unsigned now)
@@ -428,7 +429,7 @@ static int sigio_init(void *state)
     s->head = s->tail = -1;
     sigset_t none; /* until it is known which */
     sigemptyset(&none);
-    s->queue = signalfd(-1, &none, SFD_CLOEXEC | SFD_NONBLOCK);
+    s->queue = plx__sys_signalfd(-1, &none, SFD_CLOEXEC | SFD_NONBLOCK);
     return 0;
 }
 
@@ -443,7 +444,7 @@ static void sigio_fini(void *state)
     if (s->sig && --users[s->sig] == 0 && s->thread == this_thread())
         drain(s);
     if (s->queue >= 0)
-        close(s->queue);
+        plx__sys_close(s->queue);
     free(s->table);
 }
 
@@ -454,7 +455,7 @@ static int try_signal(struct sigio_state *s, const int pipe_fds[2])
     int rc = sigio_ctl(s, pipe_fds[0], 0, 0, PLX_READ);
     if (rc == 0)
         rc = sigio_wait(s, &ev, 1, 0);
-    if (rc == 0 && write(pipe_fds[1], "", 1) < 0)
+    if (rc == 0 && plx__sys_write(pipe_fds[1], "", 1) < 0)
         rc = -errno;
     if (rc == 0)
         rc = sigio_wait(s, &ev, 1, 0);
@@ -468,13 +469,13 @@ static int sigio_probe(struct plx_why *why)
     int fds[2];
     sigset_t mask;
     pthread_sigmask(SIG_BLOCK, NULL, &mask);
-    int rc = pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0 ? -errno : 0;
+    int rc = plx__sys_pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0 ? -errno : 0;
     if (rc == 0) {
         struct sigio_state s = {0};
         sigio_init(&s);
         rc = try_signal(&s, fds);
-        close(fds[0]);
-        close(fds[1]);
+        plx__sys_close(fds[0]);
+        plx__sys_close(fds[1]);
         drain(&s);
         sigio_fini(&s);
     }

@@ -114,7 +114,7 @@ static int listen_one(struct plx_server *s, const struct plx_addr *a, bool block
     atomic_init(&s->sockets[s->nsockets].refs, 0);
     s->nsockets++;
     bound->len = sizeof(*bound) - offsetof(struct plx_addr, sa);
-    if (getsockname(fd, &bound->sa, &bound->len) == 0)
+    if (plx__sys_getsockname(fd, &bound->sa, &bound->len) == 0)
         return 0;
     int err = errno;
     plx__why(why, "", "getsockname: %s", plx_error_text(err));
@@ -125,8 +125,8 @@ static int listen_all(struct plx_server *s, const struct plx_server_config *cfg,
                       struct plx_why *why)
 {
     size_t each = s->accept == PLX_ACCEPT_REUSEPORT ? s->nworkers : 1;
-    s->sockets = calloc(cfg->nlisten * each, sizeof(*s->sockets));
-    s->addrs = calloc(cfg->nlisten, sizeof(*s->addrs));
+    s->sockets = plx__sys_calloc(cfg->nlisten * each, sizeof(*s->sockets));
+    s->addrs = plx__sys_calloc(cfg->nlisten, sizeof(*s->addrs));
     if (!s->sockets || !s->addrs)
         return -ENOMEM;
     s->group.sockets = s->sockets;
@@ -213,7 +213,7 @@ static int set_up(struct plx_server *s, const struct plx_server_config *cfg, str
     s->group.own_descriptors = cfg->own_descriptors;
     s->on_end = cfg->on_end;
     s->on_end_arg = cfg->on_end_arg;
-    s->workers = calloc(s->nworkers, sizeof(*s->workers));
+    s->workers = plx__sys_calloc(s->nworkers, sizeof(*s->workers));
     if (!s->workers)
         return -ENOMEM;
     int rc = open_workers(s, cfg, why);
@@ -242,7 +242,7 @@ int plx_server_open(const struct plx_server_config *cfg, struct plx_server **out
     if (rc < 0)
         return rc;
     plx__why(why, "", "no memory for a server");
-    struct plx_server *s = calloc(1, sizeof(*s));
+    struct plx_server *s = plx__sys_calloc(1, sizeof(*s));
     if (!s)
         return -ENOMEM;
     rc = plx__group_init(&s->group);
@@ -336,7 +336,7 @@ static void refuse_newcomers(struct plx_server *s)
     pthread_mutex_lock(&s->group.lock);
     for (size_t i = 0; i < s->nsockets; i++) {
         if (s->sockets[i].fd >= 0)
-            (void)shutdown(s->sockets[i].fd, SHUT_RDWR);
+            (void)plx__sys_shutdown(s->sockets[i].fd, SHUT_RDWR);
     }
     pthread_mutex_unlock(&s->group.lock);
 }
@@ -394,7 +394,7 @@ void plx_server_close(struct plx_server *s)
         plx_loop_close(s->workers[w].loop);
     for (size_t i = 0; i < s->nsockets; i++) {
         if (s->sockets[i].fd >= 0)
-            close(s->sockets[i].fd);
+            plx__sys_close(s->sockets[i].fd);
     }
     for (size_t i = 0; i < s->naddrs; i++) {
         if (s->addrs[i].sa.sa_family == AF_UNIX)
