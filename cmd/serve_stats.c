@@ -30,8 +30,8 @@ static const struct {
     FIELD(messages),      FIELD(bytes_in),       FIELD(bytes_out),     FIELD(throttled),
     FIELD(timeouts_idle), FIELD(timeouts_write), FIELD(resets),        FIELD(overflows),
     FIELD(errors),        FIELD(accept_errors),  FIELD(accept_pauses), FIELD(wakeups),
-    FIELD(eagain),        FIELD(calls_wait),     FIELD(calls_ctl),     FIELD(calls_accept),
-    FIELD(calls_recv),    FIELD(calls_send),     FIELD(calls_other),
+    FIELD(eagain),        FIELD(blocked),        FIELD(calls_wait),    FIELD(calls_ctl),
+    FIELD(calls_accept),  FIELD(calls_recv),     FIELD(calls_send),    FIELD(calls_other),
 };
 
 void serve_stats_print(const struct plx_server *server, bool final)

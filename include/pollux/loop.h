@@ -15,6 +15,7 @@
 
 struct plx_loop;
 struct plx_model;
+struct plx_trace;
 
 /* Limits of every connection of a loop. 0 = the default named here; times may be PLX_OFF, and are
  * at most 20 days. */
@@ -38,6 +39,10 @@ struct plx_loop_config {
     unsigned pool_queue;   /* threadpool: accepted connections that wait, 1 to 1 000 000 [1024] */
     int64_t poll_pause_ns; /* nonblocking: sleep after a pass in which nothing was ready [none] */
     int64_t tick_ns;       /* log a line whenever nothing was ready for so long [off] */
+    /* Log a line, at most one a second, when a callback took longer than this, and count it
+     * (plx_stats.blocked). Costs two readings of the clock for each callback. [off] */
+    int64_t warn_blocked_ns;
+    struct plx_trace *trace; /* what the loop writes down, see trace.h; must outlive it [NULL] */
 };
 
 /* Counters of a loop or a server. They only grow, except `open`. Source: the library itself. */
@@ -56,6 +61,7 @@ struct plx_stats {
     uint64_t accept_errors, accept_pauses;
     uint64_t wakeups; /* waits that reported something */
     uint64_t eagain;  /* recv, send, accept that found nothing */
+    uint64_t blocked; /* callbacks that took longer than warn_blocked_ns */
     /* system calls made, by kind */
     uint64_t calls_wait, calls_ctl, calls_accept, calls_recv, calls_send, calls_other;
 };

@@ -28,6 +28,7 @@
 #include <pollux/model.h>
 #include <pollux/selector.h>
 #include <pollux/server.h>
+#include <pollux/trace.h>
 
 #define PLX_VERSION "0.1.0"
 

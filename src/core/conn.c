@@ -21,6 +21,7 @@
  * nothing: retire me
  */
 #include "core/core.h"
+#include "core/trace.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -241,8 +242,12 @@ void plx__conn_retire(struct plx_conn *c)
         plx__log(l, PLX_LOG_INFO, "%s closed: %s", plx__peer_text(&c->peer, text, sizeof(text)),
                  c->err ? plx_error_text(c->err) : "by the peer");
     }
-    if (c->handler->on_close)
+    if (c->handler->on_close) {
+        int64_t begin = plx__callback_begins(c);
         c->handler->on_close(c, c->err);
+        plx__callback_ends(c, "on_close", begin, 0, 0);
+    }
+    plx__trace(l, c, PLX_TRACE_STATE, "closed", 0, c->err);
     plx__socket_close(c->fd,
                       c->flags & PLX__F_RESET); /* after on_close, which may ask for the peer */
     c->fd = -1;
@@ -310,10 +315,13 @@ void plx__conn_opened(struct plx_conn *c)
                  c->flags & PLX__F_GATED ? "from" : "to",
                  plx__peer_text(&c->peer, text, sizeof(text)), c->fd);
     }
+    plx__trace(l, c, PLX_TRACE_STATE, c->flags & PLX__F_GATED ? "accepted" : "connected", 0, 0);
     if (!c->handler->on_open)
         return;
     unsigned was = plx__conn_enter(c);
+    int64_t begin = plx__callback_begins(c);
     int rc = c->handler->on_open(c);
+    plx__callback_ends(c, "on_open", begin, 0, rc);
     if (rc < 0)
         plx__conn_fail(c, rc);
     plx__conn_leave(c, was);

@@ -359,7 +359,11 @@ struct plx_loop {
     struct plx_limits limits;
     struct plx_log log;
     unsigned pool_size, pool_queue;
-    int64_t poll_pause_ns, tick_ns;
+    int64_t poll_pause_ns, tick_ns, warn_blocked_ns;
+    struct plx_trace *trace;
+    bool observed;  /* trace.h: the trace, or warnings of callbacks that hold the loop */
+    int64_t warned; /* when it last said so, 0 = never */
+    unsigned blocked_unsaid;
 
     int64_t now, start;
     uint32_t now_ms;

@@ -11,6 +11,7 @@
  * arrives while input is paused or throttled (a completion engine may have it in flight).
  */
 #include "core/core.h"
+#include "core/trace.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -32,7 +33,9 @@ static size_t consume(struct plx_conn *c, const unsigned char *p, size_t n)
     size_t off = 0;
     while (off < n && takes_input(c)) {
         PLX__COUNT(c->loop, messages, 1);
+        int64_t begin = plx__callback_begins(c);
         ssize_t r = h->on_data(c, p + off, n - off);
+        plx__callback_ends(c, "on_data", begin, n - off, r);
         if (r > (ssize_t)(n - off))
             r = -EINVAL; /* the handler claims more than it was shown: a bug of its own */
         if (r < 0)
@@ -89,9 +92,11 @@ static void tell_eof(struct plx_conn *c)
     if (c->phase != PLX__OPEN || (c->flags & PLX__F_EOF_TOLD))
         return;
     c->flags |= PLX__F_EOF_TOLD;
-    if (c->handler->on_eof)
+    if (c->handler->on_eof) {
+        int64_t begin = plx__callback_begins(c);
         c->handler->on_eof(c);
-    else
+        plx__callback_ends(c, "on_eof", begin, 0, 0);
+    } else
         plx_finish(c);
     plx__conn_end_if_both(c);
 }
@@ -170,8 +175,12 @@ void plx__conn_pump(struct plx_conn *c)
     if (takes_input(c))
         tell_eof_if_due(c);
     /* Throttled again by what was held: then it drains again. */
-    if (drained && c->phase == PLX__OPEN && !(c->flags & PLX__F_THROTTLED) && c->handler->on_drain)
+    if (drained && c->phase == PLX__OPEN && !(c->flags & PLX__F_THROTTLED) &&
+        c->handler->on_drain) {
+        int64_t begin = plx__callback_begins(c);
         c->handler->on_drain(c);
+        plx__callback_ends(c, "on_drain", begin, 0, 0);
+    }
     plx__conn_leave(c, was);
 }
 
@@ -297,6 +306,7 @@ void plx__conn_sent(struct plx_conn *c, ssize_t n)
 
 void plx__conn_stalled(struct plx_conn *c)
 {
+    plx__trace(c->loop, c, PLX_TRACE_QUEUED, "queue", 0, (int64_t)c->out_bytes);
     if (c->loop->limits.write_ns > 0)
         plx__loop_deadline(c->loop, c->loop->now + c->loop->limits.write_ns / 4);
 }

@@ -13,6 +13,7 @@
  * there was to read. Whatever had arrived by then has been seen.
  */
 #include "core/core.h"
+#include "core/trace.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -161,7 +162,11 @@ static int set_config(struct plx_loop *l, const struct plx_loop_config *cfg, str
     l->pool_queue = cfg->pool_queue ? cfg->pool_queue : 1024;
     l->poll_pause_ns = cfg->poll_pause_ns;
     l->tick_ns = cfg->tick_ns;
-    if (l->pool_size > 4096 || l->pool_queue > 1000000 || l->poll_pause_ns < 0 || l->tick_ns < 0) {
+    l->warn_blocked_ns = cfg->warn_blocked_ns;
+    l->trace = cfg->trace;
+    plx__observe(l);
+    if (l->pool_size > 4096 || l->pool_queue > 1000000 || l->poll_pause_ns < 0 || l->tick_ns < 0 ||
+        l->warn_blocked_ns < 0) {
         plx__why(why, "pool size 1 to 4096, queue 1 to 1 000 000, times not negative",
                  "a field of the loop's configuration is out of range");
         return -EINVAL;
@@ -254,6 +259,9 @@ int plx__loop_open_child(struct plx_loop *parent, struct plx__counters *counters
     l->group = parent->group;
     l->limits = parent->limits;
     l->log = parent->log;
+    l->warn_blocked_ns = parent->warn_blocked_ns;
+    l->trace = parent->trace;
+    plx__observe(l);
     *out = l;
     return 0;
 }
@@ -525,12 +533,15 @@ int plx_loop_turn(struct plx_loop *l, int64_t timeout_ns)
 {
     if (l->parent)
         return -EDEADLK; /* the loop of one connection turns by itself */
+    if (__builtin_expect(plx__seam_get() != NULL, 0))
+        plx__trace_enter(l);
     if (atomic_load_explicit(&l->drain, memory_order_relaxed) && !l->draining)
         begin_drain(l);
     plx__loop_worked(l);
     int64_t asked = l->now;
     int n = l->engine->turn(l, patience(l, timeout_ns));
     plx__loop_worked(l);
+    plx__trace(l, NULL, PLX_TRACE_WOKEN, "turn", 0, n);
     if (n < 0 && n != -EINTR)
         return n;
     plx__signals_run(l);

@@ -167,7 +167,10 @@ int plx__do_epoll_pwait2(int fd, struct epoll_event *ev, int n, const struct tim
          (thread, attr, fn, arg), -1, 0)                                                           \
     CALL(int, clock_nanosleep, clock_nanosleep,                                                    \
          (clockid_t clock, int flags, const struct timespec *ts, struct timespec *left),           \
-         (clock, flags, ts, left), -1, 0)                                                          \
+         (clock, flags, ts, left), -1, 0)
+
+/* The same of a function that asks nobody: it reads what the C library wrote. */
+#define PLX__SYS_STATUS(CALL)                                                                      \
     CALL(int, aio_error, aio_error, (const struct aiocb *cb), (cb), cb->aio_fildes, 0)
 
 /* -errno. What of liburing the library calls; io_uring_enter(2) with and without a wait is one. */
@@ -196,7 +199,8 @@ int plx__do_uring_enter(struct io_uring *, bool wait, const struct timespec *tim
 
 #define PLX__SYS_ALL(CALL)                                                                         \
     PLX__SYS_ERRNO(CALL)                                                                           \
-    PLX__SYS_CODE(CALL) PLX__SYS_NEGATIVE(CALL) PLX__SYS_MEMORY(CALL) PLX__SYS_SURE(CALL)
+    PLX__SYS_CODE(CALL)                                                                            \
+    PLX__SYS_STATUS(CALL) PLX__SYS_NEGATIVE(CALL) PLX__SYS_MEMORY(CALL) PLX__SYS_SURE(CALL)
 
 /* ---- the table and the wrappers ---- */
 

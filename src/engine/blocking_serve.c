@@ -12,7 +12,7 @@
  */
 #include "engine/blocking.h"
 
-#include "core/sys.h"
+#include "core/trace.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -259,6 +259,8 @@ void plx__blocking_serve(struct plx_loop *l, struct plx__task *t)
     t->running = true;
     pthread_mutex_unlock(t->lock);
     plx__loop_update(l);
+    plx__trace_leave(); /* in a forked child the thread is another one */
+    plx__trace_enter(l);
     struct plx_conn *c = plx__conn_new(l, &t->socket);
     if (!c) {
         plx__socket_drop(l, &t->socket);

@@ -18,6 +18,7 @@
  * a lookout thread whose wake-ups arrive as one more pending read.
  */
 #include "core/core.h"
+#include "core/trace.h"
 #include "engine/lookout.h"
 #include "engine/send.h"
 
@@ -116,6 +117,9 @@ static int submit(struct plx_loop *l, struct op *op, int fd, void *buf, size_t n
         PLX__COUNT(l, calls_recv, 1);
     if ((op->writes ? plx__sys_aio_write(&op->cb) : plx__sys_aio_read(&op->cb)) < 0)
         return -errno;
+    if (op->conn)
+        plx__trace(l, op->conn, PLX_TRACE_SUBMITTED, op->writes ? "aio_write" : "aio_read",
+                   (int64_t)n, 0);
     op->busy = true;
     op->index = a->n;
     a->list[a->n] = &op->cb;
@@ -325,6 +329,7 @@ static void complete(struct plx_loop *l, struct op *op, int err)
     }
     if (err)
         n = -err;
+    plx__trace(l, c, PLX_TRACE_COMPLETED, op->writes ? "aio_write" : "aio_read", 0, n);
     if (!op->writes)
         on_read(c, n);
     else

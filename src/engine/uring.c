@@ -29,7 +29,7 @@
 
 #if PLX_HAVE_LIBURING
 
-#include "core/sys.h"
+#include "core/trace.h"
 #include "engine/send.h"
 #include "engine/uring.h"
 #include "selector/pollset.h"
@@ -476,6 +476,20 @@ static void submit_wake(struct plx_loop *l)
     hand_over(sqe, (uint64_t)OP_WAKE << 56);
 }
 
+static const char *kind_name(enum kind kind, const struct plx_conn *c)
+{
+    switch (kind) {
+    case OP_RECV: return c && c->eng.ring.receiving == POLLED ? "poll" : "recv";
+    case OP_SEND: return "send";
+    case OP_ACCEPT: return "accept";
+    case OP_CANCEL: return "cancel";
+    case OP_CONNECT:
+    case OP_WATCH:
+    case OP_WAKE: break;
+    }
+    return "poll";
+}
+
 static void complete(struct plx_loop *l, const struct io_uring_cqe *cqe)
 {
     struct plx__ring *r = l->state;
@@ -488,6 +502,8 @@ static void complete(struct plx_loop *l, const struct io_uring_cqe *cqe)
         c = l->slots[slot].conn;
     if (c && (c->generation & 0xffffffu) != (data >> 32 & 0xffffffu))
         c = NULL; /* cannot be: a connection stays until its completions are back */
+    plx__trace(l, c, PLX_TRACE_COMPLETED, kind_name(kind, c), !!(cqe->flags & IORING_CQE_F_MORE),
+               cqe->res);
     switch (kind) {
     case OP_RECV:
         if (c)
