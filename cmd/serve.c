@@ -358,7 +358,7 @@ static int start(struct serve *s, const struct opt_list *args)
         return cmd_fail(&cmd_serve, STATUS_USAGE, "--log-file %s: %s", v->log_file,
                         plx_error_text(rc));
     raise_descriptors();
-    s->alone = v->workers == 1 && (s->model->caps & PLX_CAP_POST);
+    s->alone = v->workers == 1 && (s->model->caps & PLX_CAP_CONCURRENT);
     if (!s->alone)
         status = open_control(s);
     if (status == STATUS_DONE)

@@ -354,11 +354,13 @@ struct plx_loop {
     const struct plx__engine_ops *engine;
     void *state;              /* the engine's */
     struct plx_loop *parent;  /* the accepting loop, for the loop of one connection */
+    struct plx_loop *next;    /* one of a connection that is kept for another (blocking.h) */
     struct plx__group *group; /* never NULL: a lone loop has its own */
     struct plx__group own_group;
     struct plx_limits limits;
     struct plx_log log;
     unsigned pool_size, pool_queue;
+    unsigned offload_threads, offload_queue;
     int64_t poll_pause_ns, tick_ns, warn_blocked_ns;
     struct plx_trace *trace;
     bool observed;  /* trace.h: the trace, or warnings of callbacks that hold the loop */
@@ -438,6 +440,8 @@ void plx__loop_deadline(struct plx_loop *, int64_t at); /* a limit may have pass
 /* The loop of one connection inside a thread or process of `parent`; no engine state of its own. */
 int plx__loop_open_child(struct plx_loop *parent, struct plx__counters *, struct plx_loop **out);
 void plx__loop_tidy(struct plx_loop *); /* settles and frees what has ended */
+/* As new, for the next connection; its buffers stay. */
+void plx__loop_reuse_child(struct plx_loop *, struct plx__counters *);
 void plx__loop_close_child(struct plx_loop *);
 /* Timers and posted work that are due; used by engines that run a loop of their own. */
 void plx__loop_chores(struct plx_loop *);
@@ -457,10 +461,12 @@ char *plx__peer_text(const struct plx__peer *, char *buf, size_t cap); /* "ADDR,
 
 /*
  * Starts a thread with `stack` bytes of stack (0 = the system's default), named `name` (at most 15
- * characters are kept, pthread_setname_np(3)) and with every signal blocked: signals are the
- * program's. -errno as pthread_create(3).
+ * characters are kept, pthread_setname_np(3); NULL: it names itself) and with every signal blocked:
+ * signals are the program's. -errno as pthread_create(3).
  */
 int plx__thread_start(pthread_t *, size_t stack, const char *name, void *(*fn)(void *), void *arg);
+/* Names the calling thread: a system call, where another one is named by a file of /proc. */
+void plx__thread_name(const char *name);
 
 void plx__why(struct plx_why *, const char *remedy, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -317,6 +317,19 @@ void plx__loop_tidy(struct plx_loop *l)
     free_dead(l);
 }
 
+void plx__loop_reuse_child(struct plx_loop *l, struct plx__counters *counters)
+{
+    plx__loop_tidy(l);
+    plx__timers_free(l);
+    drop_posted(l);
+    atomic_store(&l->has_posted, false);
+    l->posted_end = &l->posted;
+    l->sweep_at = INT64_MAX;
+    l->drain_since = 0;
+    l->grace = false;
+    l->counters = counters;
+}
+
 void plx__loop_close_child(struct plx_loop *l)
 {
     plx__loop_tidy(l);

@@ -25,7 +25,12 @@ int plx__thread_start(pthread_t *thread, size_t stack, const char *name, void *(
         pthread_sigmask(SIG_SETMASK, &old, NULL);
     }
     pthread_attr_destroy(&attr);
-    if (!err)
+    if (!err && name)
         (void)pthread_setname_np(*thread, name);
     return -err;
+}
+
+void plx__thread_name(const char *name)
+{
+    (void)pthread_setname_np(pthread_self(), name);
 }

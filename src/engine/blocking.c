@@ -141,10 +141,12 @@ static void halt(struct plx_loop *l)
     if (l->row->spread == PLX__PROCESS)
         plx__end_processes(l);
     while (l->row->spread == PLX__THREAD && l->nconn) {
+        plx__reap_threads(l); /* who ended before `closing` was set woke nobody */
+        if (!l->nconn)
+            break;
         struct pollfd p = {.fd = sp->wake.rd, .events = POLLIN};
         (void)plx__sys_poll(&p, 1, -1);
         plx__wake_clear(&sp->wake);
-        plx__reap_threads(l);
     }
     if (l->row->spread == PLX__POOL) {
         for (struct plx__worker *w = sp->live; w; w = w->next)
@@ -162,6 +164,7 @@ static void close_spread(struct plx_loop *l)
         sp->live = w->next;
         free(w);
     }
+    plx__child_loops_free(sp);
     plx__close_processes(sp);
     free(sp->waiting);
     free(sp->fds);

@@ -53,14 +53,17 @@ struct plx__spreader {
     struct plx__wake wake;
     pthread_mutex_t lock;            /* everything below up to the queue */
     struct plx__worker *live, *done; /* done: threads to join */
-    struct plx__counters gone;       /* what ended workers have counted */
-    struct plx__task here;           /* in place: the connection being served */
-    struct plx__socket *waiting;     /* ring: the pool's queue; in place: the one accepted */
+    unsigned ndone;
+    struct plx__counters gone;   /* what ended workers have counted */
+    struct plx__task here;       /* in place: the connection being served */
+    struct plx__socket *waiting; /* ring: the pool's queue; in place: the one accepted */
     size_t head, nwaiting, room, nidle;
     pthread_cond_t work;
     bool closing, draining;       /* who begins now is told at once */
     struct plx__counters *shared; /* fork: PROCESSES_MOST rows */
     unsigned char *row_used;
+    struct plx_loop *kept; /* loops of connections that have ended; under `lock` */
+    unsigned nkept;
     struct pollfd *fds; /* of the accepting loop, and whose each is */
     void **who;
     size_t fds_cap;
@@ -77,6 +80,12 @@ void plx__worker_bury(struct plx__spreader *, struct plx__worker *);
 int plx__spread_thread(struct plx_loop *, const struct plx__socket *);
 int plx__spread_pool(struct plx_loop *, const struct plx__socket *);
 int plx__spread_process(struct plx_loop *, const struct plx__socket *);
+
+/* The loop on which the worker's connection runs: one that is kept, or a new one; NULL without
+ * memory. And back again. Any thread. */
+struct plx_loop *plx__child_loop_take(struct plx_loop *parent, struct plx__counters *);
+void plx__child_loop_give(struct plx__spreader *, struct plx_loop *);
+void plx__child_loops_free(struct plx__spreader *);
 
 void plx__reap_threads(struct plx_loop *); /* joins those that are done */
 int plx__open_pool(struct plx_loop *, struct plx_why *);

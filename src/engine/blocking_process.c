@@ -33,7 +33,7 @@ static void on_end_signal(int signo)
     errno = saved;
 }
 
-static _Noreturn void child_main(struct plx__worker *w)
+static _Noreturn void child_main(struct plx__worker *w, struct plx_loop *l)
 {
     struct plx_loop *parent = w->parent;
     plx__signals_forget();
@@ -54,15 +54,12 @@ static _Noreturn void child_main(struct plx__worker *w)
     pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* the parent's may be held at the fork */
     w->task.lock = &lock;
     struct plx__group group;
-    struct plx_loop *l;
     if (plx__group_init(&group) < 0)
         _exit(1);
-    parent->group = &group; /* likewise; the parent itself keeps the limits */
-    if (plx__loop_open_child(parent, w->counters, &l) < 0)
-        _exit(1);
+    l->group = &group; /* likewise; the parent itself keeps the limits */
+    l->counters = w->counters;
     atomic_fetch_add(&group.open, 1);
     plx__blocking_serve(l, &w->task);
-    plx__loop_close_child(l);
     _exit(0);
 }
 
@@ -84,9 +81,14 @@ static int take_row(struct plx__spreader *sp, unsigned *row)
 static int fork_worker(struct plx__worker *w)
 {
     static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+    struct plx__spreader *sp = w->parent->state;
     int life[2], rc = 0;
     sigset_t all, old;
     sigfillset(&all);
+    /* Each child gets its copy of one loop that is never used here: what a child does not allocate
+     * costs no page of the allocator's in either process. */
+    if (!sp->kept && plx__loop_open_child(w->parent, w->counters, &sp->kept) < 0)
+        return -ENOMEM;
     pthread_mutex_lock(&one_at_a_time);
     if (plx__sys_pipe2(life, O_CLOEXEC | O_NONBLOCK) < 0) {
         rc = -errno;
@@ -95,7 +97,7 @@ static int fork_worker(struct plx__worker *w)
         pthread_sigmask(SIG_SETMASK, &all, &old); /* no SIGTERM before the child can take it */
         w->pid = plx__sys_fork();
         if (w->pid == 0)
-            child_main(w);
+            child_main(w, sp->kept);
         if (w->pid < 0) {
             rc = -errno;
             plx__sys_close(life[0]);

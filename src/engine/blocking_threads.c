@@ -61,12 +61,61 @@ void plx__worker_bury(struct plx__spreader *sp, struct plx__worker *w)
                                   memory_order_relaxed);
 }
 
+/* ---- loops of connections ---- */
+
+/* How many are kept: a buffer of 64 KiB each, of which that is memory what was received into. */
+#define KEPT_MOST 32u
+
+struct plx_loop *plx__child_loop_take(struct plx_loop *parent, struct plx__counters *counters)
+{
+    struct plx__spreader *sp = parent->state;
+    pthread_mutex_lock(&sp->lock);
+    struct plx_loop *l = sp->kept;
+    if (l) {
+        sp->kept = l->next;
+        sp->nkept--;
+    }
+    pthread_mutex_unlock(&sp->lock);
+    if (l)
+        plx__loop_reuse_child(l, counters);
+    else if (plx__loop_open_child(parent, counters, &l) < 0)
+        return NULL;
+    return l;
+}
+
+void plx__child_loop_give(struct plx__spreader *sp, struct plx_loop *l)
+{
+    pthread_mutex_lock(&sp->lock);
+    bool keep = sp->nkept < KEPT_MOST;
+    if (keep) {
+        l->next = sp->kept;
+        sp->kept = l;
+        sp->nkept++;
+    }
+    pthread_mutex_unlock(&sp->lock);
+    if (!keep)
+        plx__loop_close_child(l);
+}
+
+void plx__child_loops_free(struct plx__spreader *sp)
+{
+    while (sp->kept) {
+        struct plx_loop *l = sp->kept;
+        sp->kept = l->next;
+        plx__loop_close_child(l);
+    }
+}
+
 /* ---- thread per connection ---- */
+
+/* Ended threads that wait to be joined before the accepting loop is woken for them; till then they
+ * wait for the next connection, which wakes it anyway. What is left of one is its stack's pages. */
+#define DONE_MOST 32u
 
 static void serve_on_own_loop(struct plx__worker *w)
 {
-    struct plx_loop *l;
-    if (plx__loop_open_child(w->parent, w->counters, &l) < 0) {
+    struct plx_loop *l = plx__child_loop_take(w->parent, w->counters);
+    if (!l) {
         pthread_mutex_lock(w->task.lock);
         w->task.fd = -1;
         pthread_mutex_unlock(w->task.lock);
@@ -74,20 +123,24 @@ static void serve_on_own_loop(struct plx__worker *w)
         return;
     }
     plx__blocking_serve(l, &w->task);
-    plx__loop_close_child(l);
+    plx__child_loop_give(w->parent->state, l);
 }
 
 static void *thread_main(void *arg)
 {
     struct plx__worker *w = arg;
     struct plx__spreader *sp = w->parent->state;
+    char name[32];
+    snprintf(name, sizeof(name), "plx-conn-%llu", (unsigned long long)w->task.socket.number);
+    plx__thread_name(name);
     serve_on_own_loop(w);
     pthread_mutex_lock(&sp->lock);
     plx__worker_bury(sp, w);
     w->next = sp->done;
     sp->done = w;
     /* Under the lock: once it is released the accepting loop may join us and be closed. */
-    plx__wake_signal(&sp->wake);
+    if (++sp->ndone >= DONE_MOST || sp->draining || sp->closing)
+        plx__wake_signal(&sp->wake);
     pthread_mutex_unlock(&sp->lock);
     return NULL;
 }
@@ -98,13 +151,11 @@ int plx__spread_thread(struct plx_loop *l, const struct plx__socket *s)
     struct plx__worker *w = plx__worker_new(l, s);
     if (!w)
         return -ENOMEM;
-    char name[32];
-    snprintf(name, sizeof(name), "plx-conn-%llu", (unsigned long long)s->number);
     pthread_mutex_lock(&sp->lock);
     if (sp->draining)
         plx__blocking_end(&w->task, PLX__POLITELY);
     plx__worker_link(sp, w);
-    int rc = plx__thread_start(&w->thread, STACK, name, thread_main, w);
+    int rc = plx__thread_start(&w->thread, STACK, NULL, thread_main, w);
     if (rc < 0)
         plx__worker_unlink(sp, w);
     pthread_mutex_unlock(&sp->lock);
@@ -121,6 +172,7 @@ void plx__reap_threads(struct plx_loop *l)
     pthread_mutex_lock(&sp->lock);
     struct plx__worker *list = sp->done;
     sp->done = NULL;
+    sp->ndone = 0;
     pthread_mutex_unlock(&sp->lock);
     while (list) {
         struct plx__worker *w = list;
