@@ -118,7 +118,8 @@ static void read_some(struct plx_loop *l, struct plx_conn *c)
     int budget = READ_BUDGET;
     while (plx__conn_want(c) & PLX__WANT_READ) {
         if (budget-- == 0) {
-            run_later(r, c);
+            if (to_the_end) /* else it is reported again */
+                run_later(r, c);
             return;
         }
         ssize_t n = plx__sys_recv(c->fd, l->inbuf, PLX__INBUF, 0);
@@ -136,7 +137,7 @@ static void read_some(struct plx_loop *l, struct plx_conn *c)
         if (c->eng.ready.may_write && (plx__conn_want(c) & PLX__WANT_WRITE))
             write_some(l, c);
         plx__conn_release(c);
-        if (!to_the_end)
+        if (!to_the_end && n < PLX__INBUF) /* a full buffer: there is more, without a wait */
             return;
         if (drained(r, c, n)) {
             c->eng.ready.may_read = 0;
