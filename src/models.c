@@ -208,16 +208,28 @@ static const struct plx__model models[] = {
 
 #define NMODELS (sizeof(models) / sizeof(models[0]))
 
+static const struct plx__model *added;
+static size_t nadded;
+
+void plx__models_add(const struct plx__model *rows, size_t n)
+{
+    added = rows;
+    nadded = n;
+}
+
 const struct plx_model *plx_model_at(size_t i)
 {
-    return i < NMODELS ? &models[i].pub : NULL;
+    if (i < NMODELS)
+        return &models[i].pub;
+    return i - NMODELS < nadded ? &added[i - NMODELS].pub : NULL;
 }
 
 const struct plx_model *plx_model_find(const char *name)
 {
-    for (size_t i = 0; i < NMODELS; i++) {
-        if (strcmp(models[i].pub.name, name) == 0)
-            return &models[i].pub;
+    const struct plx_model *m;
+    for (size_t i = 0; (m = plx_model_at(i)); i++) {
+        if (strcmp(m->name, name) == 0)
+            return m;
     }
     return NULL;
 }

@@ -11,6 +11,7 @@ static const struct service services[] = {
     {&service_daytime, "the date and time as text (RFC 867)"},
     {&service_time, "the time as a 32-bit number (RFC 868)"},
     {&service_chargen, "lines of characters without end (RFC 864)"},
+    {&service_slow, "per line with a number, computes for so many milliseconds and repeats it"},
 };
 
 const struct service *service_at(size_t i)

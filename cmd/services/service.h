@@ -11,11 +11,13 @@
 #define POLLUX_CMD_SERVICE_H
 
 #include <pollux/conn.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct service_config {
     const char *suffix; /* upper: what follows each chunk; "" = nothing */
     size_t suffix_len;
+    bool offload; /* slow: compute elsewhere than in the thread that serves */
 };
 
 struct service {
@@ -31,7 +33,7 @@ const char *service_name(size_t i);
 const char *service_summary(size_t i);
 
 extern const struct plx_handler service_echo, service_upper, service_capitalize, service_goodbye,
-    service_discard, service_daytime, service_time, service_chargen;
+    service_discard, service_daytime, service_time, service_chargen, service_slow;
 
 /* How much a service transforms at a time, on the stack. */
 #define SERVICE_PIECE 4096

@@ -50,7 +50,8 @@ struct plx_handler {
 
     /* The peer finished sending (half-close): output is still possible. Without on_eof the library
      * calls plx_finish(). Or the server drains and there will be no more input: then plx_finish()
-     * is called right after, so what is sent within on_eof is the last. */
+     * is called right after, so what is sent within on_eof is the last (or within the done of work
+     * that it offloads). */
     void (*on_eof)(struct plx_conn *);
 
     /* Exactly once for each connection, and last. err = 0: ended by both sides; else -errno:
@@ -91,6 +92,44 @@ void plx_half_close(struct plx_conn *);
 /* Ends the connection now with `err` (-errno, passed to on_close; 0 is allowed). Queued output is
  * dropped, and if there was any, the peer sees a reset. Idempotent; the first error is kept. */
 void plx_abort(struct plx_conn *, int err);
+
+/*
+ * Has work that would hold up the loop done elsewhere: work(arg) runs on a thread of a pool, then
+ * done(conn, arg) on the connection's own thread; `conn` is NULL if it has ended meanwhile. Where
+ * plx_offload() returned 0, done is called exactly once, and not before it returned: what `arg`
+ * owns is freed there. Connections without CPU-bound or blocking work have no need of it.
+ *
+ * work  has no connection: it must not touch one, nor its state, and takes what it needs in `arg`,
+ *       which is its own until it returns. It may block, and several run at the same time. It is
+ *       left out where the connection has ended before its turn came (done with NULL follows).
+ * done  may do what a callback may, plx_offload() included. Work of one connection that was handed
+ *       over in several calls may be done in any order.
+ *
+ * Until the last done the connection does not end of itself: the peer's end is told after it
+ * (on_eof, or without one plx_finish()), the idle limit stands still, and a drain waits. So what
+ * done sends arrives. Input goes on: plx_pause() stops it until plx_resume(), where one request is
+ * to be answered after the other. plx_finish() and plx_abort() wait for nothing.
+ *
+ * In a model that runs a connection in a thread or process of its own (PLX_CAP_STALL), and in
+ * `blocking`, which cannot be reached from elsewhere (no PLX_CAP_POST), there is no pool: work and
+ * done follow each other on the connection's thread after the callback has returned and what it
+ * sent is written. Elsewhere the loops of a server share a pool, and a lone loop has its own; it is
+ * made at the first call, of plx_loop_config.offload_threads at most, each started when none is
+ * idle. Its threads take all signals blocked, and with own_descriptors they use the table of
+ * descriptors of the worker that started them: work opens and closes what it uses itself.
+ *
+ * A loop that ends (plx_loop_close(), a server's end or stop) waits for work that runs, leaves out
+ * what has not begun, and calls each done with NULL on the thread that ends it.
+ *
+ *   -EAGAIN  plx_loop_config.offload_queue pieces of work wait already (of all loops of the server;
+ *            without a pool, of this connection), or no thread could be started: answer that the
+ *            server is busy, or try again later
+ *   -EPIPE   after plx_finish(), or the connection is ended
+ *   -EINVAL  work or done is NULL
+ *   -ENOMEM
+ */
+int plx_offload(struct plx_conn *, void (*work)(void *arg),
+                void (*done)(struct plx_conn *, void *arg), void *arg);
 
 /* Stops and restarts input for this connection, for example while a backend is slow. */
 void plx_pause(struct plx_conn *);

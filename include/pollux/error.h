@@ -34,6 +34,9 @@ enum plx_level { PLX_LOG_ERROR, PLX_LOG_WARN, PLX_LOG_INFO, PLX_LOG_DEBUG };
  * Where the library's log lines go. `fn` gets one line without a newline; it may be called from
  * any thread that runs a loop (and from a connection's own process in the fork model), so it must
  * be thread-safe and must not call back into the library. Lines above `level` are not formatted.
+ * Of ERROR and WARN a loop, or all workers of a server together, say at most one line of a kind
+ * each second, and the next one how many were left out, so peers cannot fill a disk with them.
+ * INFO is a line for each connection that comes and goes, DEBUG one for each piece of input.
  * `fn` == NULL: no log.
  */
 struct plx_log {

@@ -35,8 +35,11 @@ struct plx_loop_config {
     const char *model; /* a name of plx_model_at(), or NULL = "auto" */
     struct plx_limits limits;
     struct plx_log log;
-    unsigned pool_size;    /* threadpool: threads, 1 to 4096              [16] */
-    unsigned pool_queue;   /* threadpool: accepted connections that wait, 1 to 1 000 000 [1024] */
+    unsigned pool_size;  /* threadpool: threads, 1 to 4096              [16] */
+    unsigned pool_queue; /* threadpool: accepted connections that wait, 1 to 1 000 000 [1024] */
+    /* plx_offload(): threads that do the work of all loops of a server, 1 to 1024 [as many as the
+     * process may use processors]; and pieces of work that wait for one, 1 to 1 000 000 [1024]. */
+    unsigned offload_threads, offload_queue;
     int64_t poll_pause_ns; /* nonblocking: sleep after a pass in which nothing was ready [none] */
     int64_t tick_ns;       /* log a line whenever nothing was ready for so long [off] */
     /* Log a line, at most one a second, when a callback took longer than this, and count it

@@ -28,12 +28,12 @@ int plx_connect_from(struct plx_loop *l, const struct plx_addr *to, const struct
     if (s.fd < 0)
         return s.fd;
     int rc = l->engine->blocking_fds && !s.connecting ? plx__socket_blocking(s.fd, true) : 0;
-    if (rc == 0 && state && handler->state_size) {
-        /* A copy, because a thread may make the connection later than the caller keeps its own. */
-        s.state = plx__sys_malloc(handler->state_size);
-        if (s.state)
-            memcpy(s.state, state, handler->state_size);
-        rc = s.state ? 0 : -ENOMEM;
+    /* A thread may make the connection later than the caller keeps its state, and then fail. */
+    if (rc == 0 && ((state && handler->state_size) || l->engine->end)) {
+        s.made = plx__sys_calloc(1, sizeof(*s.made) + handler->state_size);
+        if (s.made && state)
+            memcpy(s.made->state, state, handler->state_size);
+        rc = s.made ? 0 : -ENOMEM;
     }
     s.number = atomic_fetch_add(&l->group->numbers, 1) + 1;
     if (rc == 0)

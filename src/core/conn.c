@@ -80,6 +80,8 @@ static void free_slot(struct plx_loop *l, uint32_t i)
 /* AddressSanitizer finds who uses one that has ended only if it is really freed. */
 #if defined(__SANITIZE_ADDRESS__)
 #define KEEPS_SPARE false
+#elif defined(__has_feature) /* clang */
+#define KEEPS_SPARE (!__has_feature(address_sanitizer))
 #else
 #define KEEPS_SPARE true
 #endif
@@ -137,15 +139,34 @@ struct plx_conn *plx__conn_new(struct plx_loop *l, const struct plx__socket *s)
     c->number = s->number;
     c->flags = s->gated ? PLX__F_GATED : 0;
     c->sent_ms = l->now_ms;
-    if (s->state)
-        memcpy(c->state, s->state, s->handler->state_size);
-    free(s->state);
+    if (s->made)
+        memcpy(c->state, s->made->state, s->handler->state_size);
+    free(s->made);
     set_phase(c, s->connecting ? PLX__CONNECTING : PLX__OPEN);
     l->nconn++;
     int64_t limit = s->connecting ? l->limits.connect_ns : l->limits.idle_ns;
     if (limit > 0)
         plx__loop_deadline(l, l->now + limit);
     return c;
+}
+
+void plx__socket_lost(struct plx_loop *l, struct plx__counters *counters,
+                      const struct plx__socket *s, int err)
+{
+    struct plx_conn *c = s->made;
+    plx__counter_add(counters, s->gated ? PLX__STAT(refused) : PLX__STAT(errors), 1);
+    if (c && s->handler->on_close) {
+        c->fd = s->fd;
+        c->loop = l;
+        c->handler = s->handler;
+        c->peer = s->peer;
+        c->number = s->number;
+        c->err = err;
+        c->phase = PLX__ENDED;
+        c->flags = PLX__F_DEAD | PLX__F_BUSY; /* nothing that on_close does leads anywhere */
+        s->handler->on_close(c, err);
+    }
+    plx__socket_drop(l, s);
 }
 
 /* ---- ending ---- */
@@ -235,6 +256,7 @@ void plx__conn_retire(struct plx_conn *c)
         return;
     set_phase(c, PLX__ENDED);
     c->flags |= PLX__F_DEAD | PLX__F_BUSY; /* nothing that on_close does leads anywhere */
+    plx__offload_forget(c);
     if (c->flags & PLX__F_OPENED)
         PLX__COUNT(l, closed, 1);
     if (plx__logs(l, PLX_LOG_INFO)) {
@@ -345,15 +367,17 @@ void plx__conn_connected(struct plx_conn *c, int so_error)
 
 /* ---- time limits ---- */
 
-/* Nanoseconds left of `limit` since `then`; a limit that is off never ends. Rounded up by two
- * milliseconds, the clock's own and that of plx__loop_worked(), so that no limit is early. */
+/* Nanoseconds left of `limit` since `then`; a limit that is off never ends. So that no limit is
+ * early, it is rounded up by what the stamps may be behind: the work in which a byte moved, if it
+ * was too short to be stamped anew, and two milliseconds, the clock's own and that of
+ * plx__loop_worked(). */
 static int64_t left(const struct plx_conn *c, uint32_t then, int64_t limit)
 {
     if (limit <= 0)
         return INT64_MAX;
     int32_t since =
         (int32_t)(c->loop->now_ms - then); /* negative: moved after the time judged by */
-    return limit + 2 * PLX_MSEC - (since > 0 ? since : 0) * PLX_MSEC;
+    return limit + PLX__LONG_WORK + 2 * PLX_MSEC - (since > 0 ? since : 0) * PLX_MSEC;
 }
 
 /*
@@ -380,13 +404,17 @@ static int64_t write_left(struct plx_conn *c)
 }
 
 /* A peer that never pauses is never quiet. So that a drain ends, it is called so after the linger
- * time; what it sends from then on is discarded. */
+ * time; what it sends from then on is discarded. While work is in progress its input may be paused:
+ * then the time begins anew. */
 static int64_t drain_left(struct plx_conn *c)
 {
     struct plx_loop *l = c->loop;
-    if (!(c->flags & PLX__F_DRAINING) || c->phase != PLX__OPEN || l->limits.linger_ns <= 0)
+    if (!(c->flags & PLX__F_DRAINING) || c->phase != PLX__OPEN || l->limits.linger_ns <= 0 ||
+        c->jobs)
         return INT64_MAX;
     int64_t rest = l->drain_since + l->limits.linger_ns - l->now;
+    if (c->work_ms && left(c, c->work_ms, l->limits.linger_ns) > rest)
+        rest = left(c, c->work_ms, l->limits.linger_ns);
     if (rest > 0)
         return rest;
     plx__conn_quiet(c);
@@ -401,7 +429,9 @@ int64_t plx__conn_judge(struct plx_conn *c)
     switch ((enum plx__phase)c->phase) {
     case PLX__ENDED: return INT64_MAX;
     case PLX__CONNECTING: idle = left(c, c->moved_ms, l->limits.connect_ns); break;
-    case PLX__OPEN:
+    case PLX__OPEN: /* the peer who waits for our work is not idle */
+        idle = c->jobs ? INT64_MAX : left(c, c->moved_ms, l->limits.idle_ns);
+        break;
     case PLX__FINISHING: idle = left(c, c->moved_ms, l->limits.idle_ns); break;
     case PLX__LINGERING: idle = left(c, c->moved_ms, l->limits.linger_ns); break;
     }

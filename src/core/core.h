@@ -11,6 +11,7 @@
 #ifndef POLLUX_CORE_H
 #define POLLUX_CORE_H
 
+#include "core/offload.h"
 #include "core/sys.h"
 
 #include <pollux/pollux.h>
@@ -101,6 +102,7 @@ struct plx_conn {
     uint32_t moved_ms; /* last byte in either direction, on the loop's millisecond clock */
     uint32_t sent_ms;  /* last progress of the output queue, or when it began to wait */
     uint32_t unacked;  /* 1 + what the kernel last still held of ours; 0 = not looked at */
+    uint32_t work_ms;  /* when its last work in progress ended, 0 = never had any */
     uint32_t size;     /* of this, the user's state included; the handler may be gone at the end */
     struct plx_loop *loop;
     const struct plx_handler *handler;
@@ -108,6 +110,7 @@ struct plx_conn {
     size_t out_bytes;      /* queued, what is borrowed from the input buffer included */
     struct plx__chunk *in; /* input the handler has left unconsumed, or NULL */
     struct plx_conn *next; /* dirty or dead list */
+    struct plx__job *jobs; /* offload.c: work in progress; it does not end of itself meanwhile */
     uint64_t number;
     union {
         struct { /* readiness.c */
@@ -123,11 +126,16 @@ struct plx_conn {
     _Alignas(max_align_t) unsigned char state[];
 };
 
+struct plx__counters;
+
 /* What an engine needs to know of a socket to make it a connection. */
 struct plx__socket {
     int fd;
     const struct plx_handler *handler;
-    void *state; /* initial user state or NULL; freed by plx__conn_new(), plx__socket_drop() */
+    /* Outgoing: a connection without a life, with the user's initial state. It is what on_close gets
+     * where memory for the real one is missing later, in a thread. Freed by plx__conn_new(),
+     * plx__socket_drop(). NULL where neither is needed. */
+    struct plx_conn *made;
     struct plx__peer peer;
     uint64_t number;
     bool gated, connecting;
@@ -167,6 +175,9 @@ struct plx_conn *plx__conn_new(struct plx_loop *, const struct plx__socket *);
 void plx__conn_opened(struct plx_conn *);
 /* Closes a socket that did not become a connection, gives its place in the limits back. */
 void plx__socket_drop(struct plx_loop *, const struct plx__socket *);
+/* The same by a thread that had taken it over: counted in its own block (the loop may be another
+ * thread's), and whoever began the connection is told. */
+void plx__socket_lost(struct plx_loop *, struct plx__counters *, const struct plx__socket *, int err);
 void plx__conn_connected(struct plx_conn *, int so_error); /* 0 or errno */
 
 /* What the connection wants now; 0 = nothing: it waits for its handler. Asked several times for
@@ -218,6 +229,14 @@ struct plx__listen_socket {
     atomic_int refs; /* loops that accept from it */
 };
 
+/* When a kind of log line may be said again (log.c); zeroed at first. */
+#define PLX__LOG_KINDS 12
+struct plx__log_kind {
+    const char *_Atomic fmt; /* the kind; NULL = a free place */
+    _Atomic int64_t next_ns;
+    _Atomic uint64_t held; /* lines of it not said since the last that was */
+};
+
 struct plx__group {
     int64_t max_connections, max_per_ip; /* PLX_OFF = none */
     _Atomic int64_t open;
@@ -228,7 +247,9 @@ struct plx__group {
     struct plx__listen_socket *sockets; /* so that a forked child can close them; their
                                          * descriptors are closed under the lock */
     size_t nsockets;
-    bool own_descriptors; /* of each worker: a listening socket is in every table */
+    bool own_descriptors;   /* of each worker: a listening socket is in every table */
+    struct plx__pool *pool; /* offload.c; made under the lock */
+    struct plx__log_kind said[PLX__LOG_KINDS];
 };
 int plx__group_init(struct plx__group *);
 void plx__group_fini(struct plx__group *);
@@ -243,7 +264,7 @@ struct plx__listener {
     bool active;    /* the engine watches it */
     bool exclusive; /* ask the selector to wake one waiter only */
     bool over;      /* a "limit reached" line was logged and not yet taken back */
-    bool more;      /* edge-triggered: the queue was not emptied */
+    bool more;      /* the last batch used its budget up: the queue may not be empty */
     struct plx_loop *loop;
     struct plx__listen_socket *socket;
     const struct plx_handler *handler;
@@ -346,6 +367,9 @@ struct plx_watch {
     void *eng; /* the engine's own */
 };
 
+/* The most threads that plx_loop_config.offload_threads may ask for. */
+#define PLX__OFFLOAD_THREADS_MOST 1024
+
 /* Input of one read: 64 KiB keeps the buffer within a typical second-level cache. */
 #define PLX__INBUF 65536
 
@@ -386,6 +410,7 @@ struct plx_loop {
 
     struct plx_timer **heap;
     size_t ntimers, heap_cap;
+    size_t timer_due; /* 1 while a repeated timer runs that needs its place in the heap back */
     uint64_t timer_seq;
     int64_t sweep_at; /* when to judge time limits next; INT64_MAX = nothing to judge */
     int64_t quiet_since;
@@ -399,6 +424,7 @@ struct plx_loop {
     struct plx__post *posted, **posted_end;
     atomic_bool has_posted, stop, drain;
     bool ended; /* plx__loop_end() */
+    struct plx__jobs jobs;
     int64_t drain_since;
     bool grace;          /* a sweep was put off once */
     bool draining, more; /* more: the last wait did not report everything that is ready */
@@ -409,23 +435,28 @@ struct plx_loop {
 
 #define PLX__STAT(field) (offsetof(struct plx_stats, field) / sizeof(uint64_t))
 
-/* Counts on the loop's own thread: no locked instruction, and still readable from others. */
-static inline void plx__count_at(struct plx_loop *l, size_t i, uint64_t n)
+/* Counts on the one thread that writes the block: no locked instruction, and still readable from
+ * others. */
+static inline void plx__counter_add(struct plx__counters *c, size_t i, uint64_t n)
 {
-    uint64_t v = atomic_load_explicit(&l->counters->v[i], memory_order_relaxed);
-    atomic_store_explicit(&l->counters->v[i], v + n, memory_order_relaxed);
+    uint64_t v = atomic_load_explicit(&c->v[i], memory_order_relaxed);
+    atomic_store_explicit(&c->v[i], v + n, memory_order_relaxed);
 }
-#define PLX__COUNT(loop, field, n) plx__count_at((loop), PLX__STAT(field), (uint64_t)(n))
+#define PLX__COUNT(loop, field, n)                                                                 \
+    plx__counter_add((loop)->counters, PLX__STAT(field), (uint64_t)(n))
 void plx__stats_add(struct plx_stats *, const struct plx__counters *);
 
 int64_t plx__clock(void);
+void plx__nap(int64_t ns); /* sleeps, or less if a signal comes */
 int64_t plx__clock_coarse(void); /* may lag by a clock tick, 1 to 10 ms; an eighth of the price */
 /* Ends everything that runs on the loop, on its thread; its counters can still be read. */
 void plx__loop_end(struct plx_loop *);
 void plx__loop_update(struct plx_loop *); /* reads the clock into now, now_ms */
 /* The same after a wait that was to take at most `timeout_ns` (< 0 = any time). */
 void plx__loop_waited(struct plx_loop *, int64_t timeout_ns);
-/* The same after callbacks have run; after short ones `now` may be left as it is. */
+/* The same after callbacks have run; after short ones `now` may be left as it is. What moved in
+ * work of at least PLX__LONG_WORK is stamped with its end, else with its beginning. */
+#define PLX__LONG_WORK (20 * PLX_MSEC)
 void plx__loop_worked(struct plx_loop *);
 /* Empties the list of connections whose wants changed; linked by `next`, first come first. */
 static inline struct plx_conn *plx__loop_take_dirty(struct plx_loop *l)
@@ -454,6 +485,7 @@ void plx__signals_free(struct plx_loop *);
 void plx__signals_forget(void); /* in a forked child: the parent's signals are not its own */
 
 #define plx__logs(loop, lv) ((loop)->log.fn && (loop)->log.level >= (lv))
+/* `fmt` is a literal: it is also the kind of the line, of which warnings and errors are bounded. */
 void plx__log(const struct plx_loop *, enum plx_level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void plx__log_bytes(const struct plx_conn *, const void *p, size_t n);
@@ -526,6 +558,10 @@ struct plx__model {
     int rank;            /* for "auto": the highest that probes well; 0 = never */
     const char *missing; /* why there is no engine */
 };
+
+/* Rows of a program's own behind those of the table, instead of any added before: for tests, which
+ * run an engine on a system of their own making. Before any other thread uses the library. */
+void plx__models_add(const struct plx__model *rows, size_t n);
 
 static inline const struct plx__model *plx__row(const struct plx_model *m)
 {

@@ -110,7 +110,7 @@ static bool all_shown(const struct plx_conn *c)
 
 static void tell_eof_if_due(struct plx_conn *c)
 {
-    if ((c->flags & PLX__F_EOF) && all_shown(c))
+    if ((c->flags & PLX__F_EOF) && !c->jobs && all_shown(c))
         tell_eof(c);
 }
 
@@ -154,12 +154,14 @@ void plx__conn_received(struct plx_conn *c, const void *p, ssize_t n)
 
 void plx__conn_quiet(struct plx_conn *c)
 {
-    /* A paused one waits for its handler, which may be about to answer. */
-    if (!(c->flags & PLX__F_DRAINING) || !takes_input(c) || !all_shown(c))
+    /* A paused one waits for its handler, and one with work in progress for that: either may be
+     * about to answer. */
+    if (!(c->flags & PLX__F_DRAINING) || c->jobs || !takes_input(c) || !all_shown(c))
         return;
     unsigned was = plx__conn_enter(c);
     tell_eof(c);
-    plx_finish(c);
+    if (!c->jobs) /* its on_eof may have work left */
+        plx_finish(c);
     plx__conn_leave(c, was);
 }
 

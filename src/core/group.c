@@ -24,6 +24,7 @@ int plx__group_init(struct plx__group *g)
 
 void plx__group_fini(struct plx__group *g)
 {
+    plx__pool_close(g->pool);
     free(g->ips);
     pthread_mutex_destroy(&g->lock);
 }

@@ -5,8 +5,9 @@
  * Out of descriptors (EMFILE, ENFILE) the queue of the kernel stays readable, and a loop that
  * merely tries again spins at full speed. So, first, a spare descriptor is given up to accept and
  * close what waits, which tells those peers at once instead of leaving them hanging (the trick of
- * libev and libuv); second, the listener is left alone for 100 ms, doubling to 1 s. Out of memory
- * only the second helps. Each change of state is one line in the log, however hard the storm.
+ * libev and libuv); second, the listener is left alone for 100 ms, doubling to 500 ms, so that half
+ * a second after there is room again newcomers are served. Out of memory only the second helps.
+ * Each change of state is one line in the log, however hard the storm.
  */
 #include "core/core.h"
 
@@ -16,7 +17,7 @@
 #include <unistd.h>
 
 #define PAUSE_FIRST (100 * PLX_MSEC)
-#define PAUSE_LAST  (1000 * PLX_MSEC)
+#define PAUSE_LAST  (500 * PLX_MSEC)
 #define SHED_MOST   256 /* connections closed per pause: bounded work, whatever the backlog */
 
 static void open_spare(struct plx__listener *ls)
@@ -102,26 +103,35 @@ void plx__listeners_close(struct plx_loop *l)
 static void resume(void *arg)
 {
     struct plx__listener *ls = arg;
-    ls->backoff = NULL;
     open_spare(ls);
-    int rc = ls->loop->engine->listen(ls->loop, ls);
-    ls->active = rc >= 0;
-    if (rc < 0 && plx_timer_start(ls->loop, ls->pause_ns, 0, resume, ls, &ls->backoff) < 0)
-        plx__log(ls->loop, PLX_LOG_ERROR, "no longer accepting: %s", plx_error_text(rc));
+    ls->active = ls->loop->engine->listen(ls->loop, ls) >= 0;
+    if (!ls->active)
+        return;
+    plx_timer_stop(ls->backoff);
+    ls->backoff = NULL;
+}
+
+/* Not watched for a while. Repeated until it has succeeded: when it is to begin again there may be
+ * no memory for a timer. Without memory for this one: stay readable rather than deaf. */
+static void leave_alone(struct plx__listener *ls)
+{
+    if (!ls->backoff &&
+        plx_timer_start(ls->loop, ls->pause_ns, ls->pause_ns, resume, ls, &ls->backoff) >= 0)
+        deactivate(ls);
 }
 
 static void pause_listener(struct plx__listener *ls, int err)
 {
     struct plx_loop *l = ls->loop;
+    if (ls->backoff) /* already; the ring had accepted more by then */
+        return;
     PLX__COUNT(l, accept_pauses, 1);
     if (!ls->over)
         plx__log(l, PLX_LOG_WARN, "accept: %s; pausing, trying again every %d to %d ms%s",
                  plx_error_text(err), (int)(PAUSE_FIRST / PLX_MSEC), (int)(PAUSE_LAST / PLX_MSEC),
                  err == EMFILE ? " (raise the limit on open files: ulimit -n)" : "");
     ls->over = true;
-    if (plx_timer_start(l, ls->pause_ns, 0, resume, ls, &ls->backoff) < 0)
-        return; /* without memory for a timer: stay readable rather than deaf */
-    deactivate(ls);
+    leave_alone(ls);
     ls->pause_ns = ls->pause_ns * 2 < PAUSE_LAST ? ls->pause_ns * 2 : PAUSE_LAST;
 }
 
@@ -163,7 +173,9 @@ enum plx__accept_verdict plx__accept_failed(struct plx__listener *ls, int err)
     case ENFILE: shed(ls); break;
     case ENOBUFS:
     case ENOMEM: break;
-    case EINVAL: return PLX__ACCEPT_WAIT; /* no longer listening */
+    case EINVAL: /* shut down: a drain begins, of which this loop has not heard yet */
+        leave_alone(ls);
+        return PLX__ACCEPT_PAUSED;
     default:
         /* An error of the network that was pending on the new socket, or a firewall's EPERM:
          * "treat like EAGAIN by retrying" (accept(2)). The caller's budget bounds it. */
@@ -177,10 +189,8 @@ enum plx__accept_verdict plx__accept_failed(struct plx__listener *ls, int err)
 
 void plx__socket_drop(struct plx_loop *l, const struct plx__socket *s)
 {
-    if (s->gated)
-        PLX__COUNT(l, refused, 1); /* before the peer can see it */
     plx__socket_close(s->fd, false);
-    free(s->state);
+    free(s->made);
     if (s->gated)
         plx__group_leave(l->group, &s->peer);
 }
@@ -198,6 +208,29 @@ static void refuse(struct plx__listener *ls, int fd, const struct plx__peer *pee
     plx__socket_close(fd, false);
 }
 
+/* What a connection needs beside its own descriptor (a thread, a process, a second descriptor) is
+ * not to be had. The next one could not be made either, and a listener that went on would accept
+ * and close as fast as peers come. */
+static bool is_shortage(int err)
+{
+    return err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM || err == EAGAIN;
+}
+
+static void not_adopted(struct plx__listener *ls, int err)
+{
+    struct plx_loop *l = ls->loop;
+    if (is_shortage(err)) {
+        if (err == EMFILE || err == ENFILE)
+            shed(ls);
+        PLX__COUNT(l, accept_errors, 1);
+        pause_listener(ls, err);
+        return;
+    }
+    if (!ls->over)
+        plx__log(l, PLX_LOG_WARN, "connection refused: %s", plx_error_text(err));
+    ls->over = true;
+}
+
 void plx__accepted(struct plx__listener *ls, int fd, const struct sockaddr *sa, socklen_t len)
 {
     struct plx_loop *l = ls->loop;
@@ -213,10 +246,9 @@ void plx__accepted(struct plx__listener *ls, int fd, const struct sockaddr *sa, 
     s.number = atomic_fetch_add(&l->group->numbers, 1) + 1;
     int rc = l->engine->adopt(l, &s, NULL);
     if (rc < 0) {
+        PLX__COUNT(l, refused, 1); /* before the peer can see it */
         plx__socket_drop(l, &s);
-        if (!ls->over)
-            plx__log(l, PLX_LOG_WARN, "connection refused: %s", plx_error_text(rc));
-        ls->over = true;
+        not_adopted(ls, -rc);
         return;
     }
     if (ls->over)
@@ -230,13 +262,20 @@ int plx__accept_batch(struct plx__listener *ls, int budget)
     struct plx_loop *l = ls->loop;
     int flags = SOCK_CLOEXEC | (l->engine->blocking_fds ? 0 : SOCK_NONBLOCK);
     int accepted = 0;
-    while (budget-- > 0) {
+    ls->more = false;
+    for (;;) {
+        if (budget-- == 0) { /* what failed has used it up as well as what was accepted */
+            ls->more = true;
+            break;
+        }
         struct plx_addr a = {.len = sizeof(a) - offsetof(struct plx_addr, sa)};
         int fd = plx__sys_accept4(ls->socket->fd, &a.sa, &a.len, flags);
         PLX__COUNT(l, calls_accept, 1);
         if (fd >= 0) {
             accepted++;
             plx__accepted(ls, fd, &a.sa, a.len);
+            if (!ls->active) /* paused for want of something that a connection needs */
+                break;
             continue;
         }
         if (plx__accept_failed(ls, errno) != PLX__ACCEPT_AGAIN)

@@ -255,15 +255,20 @@ int plx__wake_open(struct plx__wake *w, bool blocking_reader)
     w->rd = fds[0];
     w->wr = fds[1];
     atomic_init(&w->set, false);
-    return blocking_reader ? plx__socket_blocking(w->rd, true) : 0;
+    int rc = blocking_reader ? plx__socket_blocking(w->rd, true) : 0;
+    if (rc < 0)
+        plx__wake_close(w);
+    return rc;
 }
 
 void plx__wake_signal(struct plx__wake *w)
 {
     int saved = errno; /* may run in a signal handler */
     if (!atomic_exchange(&w->set, true)) {
-        ssize_t n = plx__sys_write(w->wr, "", 1);
-        (void)n; /* full means that a wake-up is pending: as good */
+        /* Full means that a wake-up is pending: as good. But `set` without a byte would be no wake-up
+         * ever again. */
+        while (plx__sys_write(w->wr, "", 1) < 0 && errno == EINTR) {
+        }
     }
     errno = saved;
 }

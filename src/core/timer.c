@@ -47,7 +47,7 @@ static void down(struct plx_loop *l, size_t i, struct plx_timer *t)
 
 static int insert(struct plx_loop *l, struct plx_timer *t)
 {
-    if (l->ntimers == l->heap_cap) {
+    if (l->ntimers + l->timer_due == l->heap_cap) {
         size_t cap = l->heap_cap ? l->heap_cap * 2 : 16;
         struct plx_timer **heap = plx__sys_realloc(l->heap, cap * sizeof(struct plx_timer *));
         if (!heap)
@@ -118,14 +118,16 @@ int plx__timers_run(struct plx_loop *l)
         struct plx_timer *t = l->heap[0];
         take_out(l, t);
         t->running = true;
+        l->timer_due = t->every != 0; /* its place is kept, whatever its call starts */
         t->fn(t->arg);
+        l->timer_due = 0;
         t->running = false;
         ran++;
         if (t->every && !t->stopped) {
             t->at = t->every > INT64_MAX - t->at ? INT64_MAX : t->at + t->every;
             if (t->at <= l->now)
                 t->at = l->now + t->every; /* missed ticks are not made up for */
-            if (insert(l, t) == 0)         /* there is room: it was just taken out */
+            if (insert(l, t) == 0)         /* there is room: its place was kept */
                 continue;
         }
         free(t);

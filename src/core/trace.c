@@ -235,8 +235,11 @@ static void warn(struct plx_conn *c, const char *name, int64_t took)
     if (l->now - l->warned < WARN_EVERY && l->warned)
         return;
     char text[PLX_ADDR_TEXT];
+    struct plx__peer peer = c->peer;
+    if (!peer.family && c->fd >= 0) /* accept(2) was not asked for it */
+        plx__socket_peer(c->fd, &peer);
     plx__log(l, PLX_LOG_WARN, "%s of connection %llu (%s) held its loop for %.1f ms%s", name,
-             (unsigned long long)c->number, plx__peer_text(&c->peer, text, sizeof(text)),
+             (unsigned long long)c->number, plx__peer_text(&peer, text, sizeof(text)),
              (double)took / (double)PLX_MSEC,
              l->blocked_unsaid > 1 ? "; others did too since the last such line" : "");
     l->warned = l->now;

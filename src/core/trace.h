@@ -11,6 +11,15 @@
 
 #include <pollux/trace.h>
 
+/* Probes of the same events for other people's tools (perf, bpftrace, SystemTap; docs/explain.md): a
+ * no-operation each, and a note in the file that says where it is. */
+#if PLX_HAVE_SDT
+#include <sys/sdt.h>
+#define PLX__PROBE DTRACE_PROBE5
+#else
+#define PLX__PROBE(provider, probe, ...) ((void)0)
+#endif
+
 /* From now on the calling thread's system calls belong to the loop's trace, if it has one. */
 void plx__trace_enter(const struct plx_loop *);
 /* The thread, or a forked child, begins anew. */
@@ -30,6 +39,7 @@ static inline void plx__trace(const struct plx_loop *l, const struct plx_conn *c
                               enum plx_trace_kind kind, const char *name, int64_t asked,
                               int64_t result)
 {
+    PLX__PROBE(pollux, event, kind, name, c ? c->number : 0, asked, result);
     if (__builtin_expect(l->trace != NULL, 0))
         plx__trace_add(c, l, kind, name, asked, result);
 }
@@ -42,6 +52,7 @@ static inline int64_t plx__callback_begins(const struct plx_conn *c)
 static inline void plx__callback_ends(struct plx_conn *c, const char *name, int64_t begin,
                                       size_t asked, int64_t result)
 {
+    PLX__PROBE(pollux, callback, name, c->number, c->fd, asked, result);
     if (__builtin_expect(begin != 0, 0))
         plx__callback_over(c, name, begin, asked, result);
 }

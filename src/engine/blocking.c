@@ -20,6 +20,8 @@
 #include <unistd.h>
 
 #define ACCEPT_BUDGET 64
+/* How long to wait before asking again for what there was no memory for. */
+#define SHORTAGE (20 * PLX_MSEC)
 
 /* ---- in place ---- */
 
@@ -177,44 +179,46 @@ static void close_spread(struct plx_loop *l)
 
 /* ---- the accepting loop's wait ---- */
 
-static int add_fd(struct plx__spreader *sp, size_t i, int fd, short events, void *who)
+static bool add_fd(struct plx__spreader *sp, size_t *n, int fd, short events, void *who)
 {
-    if (i == sp->fds_cap) {
+    if (*n == sp->fds_cap) {
         size_t cap = sp->fds_cap ? sp->fds_cap * 2 : 16;
         struct pollfd *fds = plx__sys_realloc(sp->fds, cap * sizeof(*fds));
         if (fds)
             sp->fds = fds;
         void **whose = fds ? plx__sys_realloc(sp->who, cap * sizeof(*whose)) : NULL;
         if (!whose)
-            return -ENOMEM;
+            return false;
         sp->who = whose;
         sp->fds_cap = cap;
     }
-    sp->fds[i] = (struct pollfd){.fd = fd, .events = events};
-    sp->who[i] = who;
-    return 0;
+    sp->fds[*n] = (struct pollfd){.fd = fd, .events = events};
+    sp->who[(*n)++] = who;
+    return true;
 }
 
 /* The set is made anew for each wait: it changes with every child, and a wait is an accept's price
- * here, not a message's. Returns how many entries, or -ENOMEM. */
-static int fill(struct plx_loop *l)
+ * here, not a message's. Without memory for all of it the first ones have to do, for a while.
+ * Returns how many entries. */
+static size_t fill(struct plx_loop *l, bool *all)
 {
     struct plx__spreader *sp = l->state;
     size_t n = 0;
-    int rc = add_fd(sp, n++, sp->wake.rd, POLLIN, &sp->wake);
-    for (struct plx__listener *ls = l->listeners; ls && rc == 0; ls = ls->next) {
+    bool room = add_fd(sp, &n, sp->wake.rd, POLLIN, &sp->wake);
+    for (struct plx__listener *ls = l->listeners; ls && room; ls = ls->next) {
         if (ls->active)
-            rc = add_fd(sp, n++, ls->socket->fd, POLLIN, ls);
+            room = add_fd(sp, &n, ls->socket->fd, POLLIN, ls);
     }
-    for (struct plx_watch *w = l->watches; w && rc == 0; w = w->next) {
+    for (struct plx_watch *w = l->watches; w && room; w = w->next) {
         if (w->events)
-            rc = add_fd(sp, n++, w->fd, plx__pollset_asked(w->events), w);
+            room = add_fd(sp, &n, w->fd, plx__pollset_asked(w->events), w);
     }
     if (l->row->spread == PLX__PROCESS) {
-        for (struct plx__worker *w = sp->live; w && rc == 0; w = w->next)
-            rc = add_fd(sp, n++, w->life, POLLIN, w);
+        for (struct plx__worker *w = sp->live; w && room; w = w->next)
+            room = add_fd(sp, &n, w->life, POLLIN, w);
     }
-    return rc < 0 ? rc : (int)n;
+    *all = room;
+    return n;
 }
 
 static void on_watch(struct plx_watch *w, short revents)
@@ -250,23 +254,26 @@ static void dispatch(struct plx_loop *l, size_t i)
 static int turn(struct plx_loop *l, int64_t timeout_ns)
 {
     struct plx__spreader *sp = l->state;
-    int n = fill(l);
-    if (n < 0)
-        return n;
+    bool all;
+    size_t n = fill(l, &all);
     if (l->row->spread == PLX__IN_PLACE && sp->nwaiting)
         timeout_ns = 0;
+    else if (!all && (timeout_ns < 0 || timeout_ns > SHORTAGE))
+        timeout_ns = SHORTAGE;
     struct timespec ts = {.tv_sec = (time_t)(timeout_ns / PLX_SECOND),
                           .tv_nsec = (long)(timeout_ns % PLX_SECOND)};
     int ready = plx__sys_ppoll(sp->fds, (nfds_t)n, timeout_ns < 0 ? NULL : &ts, NULL);
     int err = errno;
     plx__loop_waited(l, timeout_ns);
     PLX__COUNT(l, calls_wait, 1);
+    if (ready < 0 && err != EINTR) /* no memory; or more entries than RLIMIT_NOFILE allows by now */
+        plx__nap(SHORTAGE);        /* the threads serve on; to try at full speed helps nobody */
     if (ready < 0)
         return err == EINTR ? -EINTR : 0;
     if (ready > 0)
         PLX__COUNT(l, wakeups, 1);
     int left = ready;
-    for (size_t i = 0; i < (size_t)n && left > 0; i++) {
+    for (size_t i = 0; i < n && left > 0; i++) {
         if (sp->fds[i].revents) {
             left--;
             dispatch(l, i);

@@ -20,6 +20,8 @@
 #include <time.h>
 
 #define IOV_MOST 16
+/* Below this the kernel's timer wheel is late by a tick only (63 of 4 ms). */
+#define WHEEL_EXACT (250 * PLX_MSEC)
 
 static pthread_mutex_t interrupt_lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned interrupt_users;
@@ -112,6 +114,14 @@ static int set_timeout(struct plx_loop *l, int fd, int option, int64_t ns)
     return plx__sys_setsockopt(fd, SOL_SOCKET, option, &tv, sizeof(tv));
 }
 
+/* A socket's timeouts are kept in the kernel's timer wheel, which is never early and late by up to
+ * an eighth (Linux, kernel/time/timer.c): that is no absence of the process, see
+ * plx__loop_waited(). */
+static int64_t with_lateness(int64_t ns)
+{
+    return ns + ns / 8;
+}
+
 static void send_all(struct plx_loop *l, struct plx__task *t, struct plx_conn *c)
 {
     while (plx__conn_want(c) & PLX__WANT_WRITE) {
@@ -121,7 +131,8 @@ static void send_all(struct plx_loop *l, struct plx__task *t, struct plx_conn *c
         PLX__COUNT(l, calls_send, 1);
         if (err == EINTR)
             continue;
-        plx__loop_waited(l, l->limits.write_ns > 0 ? l->limits.write_ns / 4 : PLX_FOREVER);
+        plx__loop_waited(l, l->limits.write_ns > 0 ? with_lateness(l->limits.write_ns / 4)
+                                                   : PLX_FOREVER);
         if (err == EAGAIN || err == ENOBUFS) {
             PLX__COUNT(l, eagain, 1);
             note_ending(t, c);        /* the socket may be non-blocking for that reason */
@@ -146,11 +157,17 @@ static int64_t patience(struct plx_loop *l, struct plx_conn *c)
     return at == INT64_MAX ? at : at > l->now ? at - l->now : 1;
 }
 
-/* Sets SO_RCVTIMEO when it would be late by more than an eighth, or is needlessly short. */
+/*
+ * Sets SO_RCVTIMEO when it would be late by more than an eighth, or is needlessly short. Of a long
+ * wait it is eight ninths: with the kernel's lateness that is the whole, and what may be left is
+ * waited for separately. So a limit of minutes is not late by many seconds.
+ */
 static void set_patience(struct plx_loop *l, struct plx_conn *c, int64_t wait, int64_t *set)
 {
     if (wait == INT64_MAX ? *set == wait : *set >= wait / 2 && *set - wait <= wait / 8)
         return;
+    if (wait != INT64_MAX && wait > WHEEL_EXACT)
+        wait -= wait / 9;
     if (set_timeout(l, c->fd, SO_RCVTIMEO, wait == INT64_MAX ? 0 : wait) == 0)
         *set = wait;
 }
@@ -167,7 +184,7 @@ static void receive(struct plx_loop *l, struct plx__task *t, struct plx_conn *c,
     ssize_t n = plx__sys_recv(c->fd, l->inbuf, PLX__INBUF, wait ? 0 : MSG_DONTWAIT);
     PLX__COUNT(l, calls_recv, 1);
     int err = n < 0 ? errno : 0;
-    plx__loop_waited(l, wait == INT64_MAX ? PLX_FOREVER : wait);
+    plx__loop_waited(l, wait == INT64_MAX ? PLX_FOREVER : with_lateness(wait));
     if (err == EINTR)
         return;
     if (err == EAGAIN) {
@@ -218,6 +235,8 @@ static void serve(struct plx_loop *l, struct plx__task *t, struct plx_conn *c)
         plx__loop_worked(l);
         note_ending(t, c);
         int64_t wait = patience(l, c);
+        if (plx__offload_due(&l->jobs)) /* more came of what ran just now */
+            wait = 0;
         unsigned want = plx__conn_want(c);
         if (want & PLX__WANT_RETIRE)
             return;
@@ -238,7 +257,7 @@ static void serve(struct plx_loop *l, struct plx__task *t, struct plx_conn *c)
             continue;
         }
         if (want & PLX__WANT_READ) {
-            bool all = c->phase == PLX__OPEN && (c->flags & PLX__F_DRAINING);
+            bool all = !wait || (c->phase == PLX__OPEN && (c->flags & PLX__F_DRAINING));
             if (!all)
                 set_patience(l, c, wait, &rcv_timeout);
             receive(l, t, c, all ? 0 : rcv_timeout);
@@ -262,9 +281,7 @@ void plx__blocking_serve(struct plx_loop *l, struct plx__task *t)
     plx__trace_leave(); /* in a forked child the thread is another one */
     plx__trace_enter(l);
     struct plx_conn *c = plx__conn_new(l, &t->socket);
-    if (!c) {
-        plx__socket_drop(l, &t->socket);
-    } else {
+    if (c) {
         plx__conn_opened(c);
         serve(l, t, c);
     }
@@ -274,5 +291,9 @@ void plx__blocking_serve(struct plx_loop *l, struct plx__task *t)
     pthread_mutex_unlock(t->lock);
     if (c)
         plx__conn_retire(c);
+    else
+        plx__socket_lost(l, l->counters, &t->socket, -ENOMEM);
+    while (plx__offload_due(&l->jobs))
+        plx__offload_run(l); /* what it left is told that it has gone */
     plx__loop_tidy(l);
 }

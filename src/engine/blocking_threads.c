@@ -85,6 +85,9 @@ struct plx_loop *plx__child_loop_take(struct plx_loop *parent, struct plx__count
 
 void plx__child_loop_give(struct plx__spreader *sp, struct plx_loop *l)
 {
+    /* Chunks are for this connection's next burst. Few connections have any, and were they kept, each
+     * of the kept loops would have met one of these in time, and hold a megabyte. */
+    plx__chunks_free(&l->chunks);
     pthread_mutex_lock(&sp->lock);
     bool keep = sp->nkept < KEPT_MOST;
     if (keep) {
@@ -119,7 +122,7 @@ static void serve_on_own_loop(struct plx__worker *w)
         pthread_mutex_lock(w->task.lock);
         w->task.fd = -1;
         pthread_mutex_unlock(w->task.lock);
-        plx__socket_drop(w->parent, &w->task.socket);
+        plx__socket_lost(w->parent, w->counters, &w->task.socket, -ENOMEM);
         return;
     }
     plx__blocking_serve(l, &w->task);

@@ -11,6 +11,9 @@
 #include <poll.h>
 #include <stdlib.h>
 
+/* How long to wait before asking again for what there was no memory for. */
+#define SHORTAGE_MS 20
+
 struct entry {
     struct entry *next;
     void *owner;
@@ -20,20 +23,23 @@ struct entry {
     bool taken; /* told to the loop, which has not rearmed yet */
 };
 
+struct snapshot {
+    struct pollfd *fds;
+    uint64_t *ids;
+    size_t cap;
+};
+
 struct plx__lookout {
     pthread_t thread;
     pthread_mutex_t lock;
     struct entry *entries;
     uint64_t ids;
     bool closing;
+    struct snapshot
+        seen;    /* the thread's; made before it, so that it cannot fail for want of memory */
+    bool partly; /* it has no room for all entries */
     struct plx__wake poke;  /* to the thread */
     struct plx__wake *wake; /* to the loop */
-};
-
-struct snapshot {
-    struct pollfd *fds;
-    uint64_t *ids;
-    size_t cap;
 };
 
 static bool grow(struct snapshot *s)
@@ -54,11 +60,13 @@ static bool grow(struct snapshot *s)
 static nfds_t take_snapshot(struct plx__lookout *lo, struct snapshot *s)
 {
     size_t n = 0;
+    lo->partly = false;
     s->fds[n++] = (struct pollfd){.fd = lo->poke.rd, .events = POLLIN};
     for (const struct entry *e = lo->entries; e; e = e->next) {
         if (e->taken || e->ready)
             continue;
-        if (n == s->cap && !grow(s))
+        lo->partly = n == s->cap && !grow(s);
+        if (lo->partly)
             break;
         s->ids[n] = e->id;
         s->fds[n++] = (struct pollfd){.fd = e->fd, .events = plx__pollset_asked(e->events)};
@@ -85,23 +93,32 @@ static bool note_ready(struct plx__lookout *lo, const struct snapshot *s, nfds_t
 static void *lookout_main(void *arg)
 {
     struct plx__lookout *lo = arg;
-    struct snapshot s = {0};
-    bool memory = grow(&s);
+    struct snapshot *s = &lo->seen;
     pthread_mutex_lock(&lo->lock);
-    while (memory && !lo->closing) {
-        nfds_t n = take_snapshot(lo, &s);
+    while (!lo->closing) {
+        nfds_t n = take_snapshot(lo, s);
+        int ms = lo->partly ? SHORTAGE_MS : -1;
         pthread_mutex_unlock(&lo->lock);
-        int ready = plx__sys_poll(s.fds, n, -1);
-        if (ready > 0 && s.fds[0].revents)
+        int ready = plx__sys_poll(s->fds, n, ms);
+        if (ready < 0 && errno != EINTR)
+            plx__nap(SHORTAGE_MS * PLX_MSEC);
+        if (ready > 0 && s->fds[0].revents)
             plx__wake_clear(&lo->poke);
         pthread_mutex_lock(&lo->lock);
-        if (ready > 0 && note_ready(lo, &s, n))
+        if (ready > 0 && note_ready(lo, s, n))
             plx__wake_signal(lo->wake);
     }
     pthread_mutex_unlock(&lo->lock);
-    free(s.fds);
-    free(s.ids);
     return NULL;
+}
+
+static void destroy(struct plx__lookout *lo)
+{
+    pthread_mutex_destroy(&lo->lock);
+    plx__wake_close(&lo->poke);
+    free(lo->seen.fds);
+    free(lo->seen.ids);
+    free(lo);
 }
 
 int plx__lookout_open(struct plx__wake *wake, struct plx__lookout **out)
@@ -116,11 +133,11 @@ int plx__lookout_open(struct plx__wake *wake, struct plx__lookout **out)
         return rc;
     }
     pthread_mutex_init(&lo->lock, NULL);
-    rc = plx__thread_start(&lo->thread, 65536, "plx-lookout", lookout_main, lo);
+    rc = grow(&lo->seen) ? 0 : -ENOMEM;
+    if (rc == 0)
+        rc = plx__thread_start(&lo->thread, 65536, "plx-lookout", lookout_main, lo);
     if (rc < 0) {
-        pthread_mutex_destroy(&lo->lock);
-        plx__wake_close(&lo->poke);
-        free(lo);
+        destroy(lo);
         return rc;
     }
     *out = lo;
@@ -139,9 +156,7 @@ void plx__lookout_close(struct plx__lookout *lo)
         lo->entries = e->next;
         free(e);
     }
-    pthread_mutex_destroy(&lo->lock);
-    plx__wake_close(&lo->poke);
-    free(lo);
+    destroy(lo);
 }
 
 int plx__lookout_set(struct plx__lookout *lo, int fd, unsigned events, void *owner)

@@ -41,6 +41,8 @@
 #define THREADS_MOST     (2 * CONNECTIONS_MOST + 48)
 #define READ_SIZE        16384
 #define ACCEPT_BUDGET    64
+/* How long to wait before asking again for what there was no memory for. */
+#define SHORTAGE (20 * PLX_MSEC)
 /* How often a draining connection is looked at. */
 #define DRAIN_STEP (5 * PLX_MSEC)
 
@@ -355,7 +357,11 @@ static int turn(struct plx_loop *l, int64_t timeout_ns)
         timeout_ns = 100 * PLX_MSEC;
     struct timespec ts = {.tv_sec = (time_t)(timeout_ns / PLX_SECOND),
                           .tv_nsec = (long)(timeout_ns % PLX_SECOND)};
-    int rc = plx__sys_aio_suspend(a->list, (int)a->n, timeout_ns < 0 ? NULL : &ts);
+    int rc = 0;
+    if (a->n)
+        rc = plx__sys_aio_suspend(a->list, (int)a->n, timeout_ns < 0 ? NULL : &ts);
+    else /* not even the wake-up could be asked for: there is nothing to wait for */
+        plx__nap(SHORTAGE);
     int err = rc < 0 ? errno : 0;
     PLX__COUNT(l, calls_wait, 1);
     plx__loop_waited(l, timeout_ns);
@@ -404,14 +410,17 @@ static int probe(const struct plx_model *m, struct plx_why *why)
     const struct aiocb *list[] = {&cb};
     int rc = plx__sys_aio_read(&cb) < 0 ? -errno : 0;
     if (rc == 0) {
-        ssize_t n = plx__sys_write(fds[1], &byte, 1);
-        (void)n;
+        while (plx__sys_write(fds[1], &byte, 1) < 0 && errno == EINTR) {
+        }
+        plx__sys_close(fds[1]); /* the read ends, even if nothing could be written */
+        fds[1] = -1;
         while (plx__sys_aio_error(&cb) == EINPROGRESS)
             (void)plx__sys_aio_suspend(list, 1, NULL);
         rc = aio_return(&cb) == 1 && got == byte ? 0 : -EIO;
     }
+    if (fds[1] >= 0)
+        plx__sys_close(fds[1]);
     plx__sys_close(fds[0]);
-    plx__sys_close(fds[1]);
     if (rc < 0)
         plx__why(why, rc == -EAGAIN ? "raise the limit on threads: ulimit -u" : "", "aio_read: %s",
                  plx_error_text(rc));

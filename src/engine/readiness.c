@@ -22,6 +22,7 @@
 #include "selector/pollset.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <time.h>
@@ -35,13 +36,16 @@
 /* Sends to one connection before others get their turn; as libuv's count in uv__write. */
 #define WRITE_BUDGET  32
 #define ACCEPT_BUDGET 64
-#define IOV_MOST      16
+/* How long the kernel is left alone that had no memory or no buffers for us. */
+#define SHORTAGE (10 * PLX_MSEC)
+#define IOV_MOST 16
 
 struct reactor {
     struct plx_selector *sel;
     unsigned caps;
     bool progress; /* something moved in this pass (for busy polling's pause) */
     bool hot;      /* a listener or a watch may still be ready (edge-triggered) */
+    bool starved;  /* somebody on the run list waits for the kernel's buffers: not at full speed */
     struct plx__wake wake;
     struct plx_selector_calls counted;
     struct plx_conn *run; /* connections that have more to do without an event */
@@ -83,11 +87,17 @@ static void write_some(struct plx_loop *l, struct plx_conn *c)
         ssize_t n = send_once(c, &asked);
         if (n < 0 && errno == EINTR)
             continue;
-        /* ENOBUFS: the interface's queue is full; it drains like a socket buffer (send(2)). */
+        /* ENOBUFS: the interface's queue is full; it drains like a socket buffer (send(2)). But the
+         * socket itself has room as before, so no edge will tell: it is tried again in a while. */
         if (n < 0 && (errno == EAGAIN || errno == ENOBUFS)) {
+            bool told = errno == EAGAIN || !edge(r);
             PLX__COUNT(l, eagain, 1);
-            c->eng.ready.may_write = 0;
+            c->eng.ready.may_write = !told;
             plx__conn_stalled(c);
+            if (!told) {
+                r->starved = true;
+                run_later(r, c);
+            }
             return;
         }
         plx__conn_sent(c, n < 0 ? -errno : n);
@@ -292,10 +302,13 @@ static void run_watch(struct plx_loop *l, struct plx_watch *w)
     struct reactor *r = l->state;
     struct pollfd p = {.fd = w->fd, .events = plx__pollset_asked(w->events)};
     PLX__COUNT(l, calls_other, 1);
-    w->hot = plx__sys_poll(&p, 1, 0) > 0;
+    int n = plx__sys_poll(&p, 1, 0);
+    w->hot = n != 0; /* asked in vain it may still be ready, and no other edge would say so */
     if (!w->hot)
         return;
     r->hot = r->progress = true;
+    if (n < 0)
+        return;
     w->fn(w->fd, plx__pollset_answer(w->events, p.revents), w->arg);
 }
 
@@ -318,7 +331,7 @@ static void on_listener(struct plx_loop *l, struct plx__listener *ls)
         return;
     int n = plx__accept_batch(ls, ACCEPT_BUDGET);
     r->progress |= n > 0;
-    ls->more = edge(r) && n == ACCEPT_BUDGET;
+    ls->more = ls->more && edge(r) && ls->active; /* a level is reported again */
     r->hot |= ls->more;
 }
 
@@ -337,6 +350,23 @@ static void run_hot(struct plx_loop *l)
             run_watch(l, w);
         next = w->next; /* valid even if it was stopped: freed after the turn */
     }
+}
+
+/* select(2) fails as a whole because of one descriptor that its owner closed too early, and does
+ * not say which; poll(2) does, by POLLNVAL. Whoever watches it is told likewise, and finds out
+ * himself. */
+static bool tell_closed(struct plx_loop *l)
+{
+    bool any = false;
+    struct plx_watch *next;
+    for (struct plx_watch *w = l->watches; w; w = next) {
+        if (w->events && plx__sys_fcntl(w->fd, F_GETFD, 0) < 0 && errno == EBADF) {
+            any = true;
+            w->fn(w->fd, plx__pollset_answer(w->events, POLLNVAL), w->arg);
+        }
+        next = w->next; /* valid even if it was stopped: freed after the turn */
+    }
+    return any;
 }
 
 static void run_listed(struct plx_loop *l)
@@ -381,18 +411,18 @@ static void count_calls(struct plx_loop *l)
 static void pause_pass(struct plx_loop *l, int64_t timeout_ns)
 {
     int64_t ns = l->poll_pause_ns;
-    if (timeout_ns >= 0 && timeout_ns < ns)
-        ns = timeout_ns;
-    struct timespec ts = {.tv_sec = (time_t)(ns / PLX_SECOND), .tv_nsec = (long)(ns % PLX_SECOND)};
     PLX__COUNT(l, calls_wait, 1);
-    (void)plx__sys_clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+    plx__nap(timeout_ns >= 0 && timeout_ns < ns ? timeout_ns : ns);
 }
 
 static int turn(struct plx_loop *l, int64_t timeout_ns)
 {
     struct reactor *r = l->state;
-    if (r->run || r->hot)
+    if (r->run && r->starved && !r->hot && (timeout_ns < 0 || timeout_ns > SHORTAGE))
+        timeout_ns = SHORTAGE;
+    else if (r->hot || (r->run && !r->starved))
         timeout_ns = 0;
+    r->starved = false;
     if ((r->caps & PLX_SEL_SPINS) && l->poll_pause_ns && !r->progress && timeout_ns != 0)
         pause_pass(l, timeout_ns); /* within the time that the turn may take */
     r->progress = false;
@@ -400,6 +430,8 @@ static int turn(struct plx_loop *l, int64_t timeout_ns)
     count_calls(l);
     plx__loop_waited(l, timeout_ns);
     l->more = n == BATCH && !(r->caps & PLX_SEL_SPINS);
+    if (n == -ENOMEM || (n == -EBADF && !tell_closed(l))) /* passes, or not: not at full speed */
+        plx__nap(SHORTAGE);
     if (n < 0)
         return n == -EBADF || n == -ENOMEM ? 0 : n;
     if (n > 0)

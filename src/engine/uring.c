@@ -62,7 +62,8 @@ enum kind { OP_RECV = 1, OP_SEND, OP_CONNECT, OP_CANCEL, OP_ACCEPT, OP_WATCH, OP
 /* What an accept or a poll in flight belongs to; outlives it, because a late completion may name
  * it. */
 struct target {
-    void *owner; /* listener or watch; NULL when it is gone */
+    void *owner;                             /* listener or watch; NULL when it is gone */
+    const struct plx__listen_socket *socket; /* of an accept */
     struct target *prev, *next;
 };
 
@@ -88,12 +89,34 @@ static int enable(struct plx__ring *r)
     return 0;
 }
 
+static void refuse(struct plx_loop *l, int fd)
+{
+    PLX__COUNT(l, refused, 1);
+    plx__sys_close(fd);
+}
+
+/* Completions that nobody will handle any more. What the ring has accepted by then is a descriptor,
+ * which the end of the ring does not close. */
+static void discard(struct plx_loop *l)
+{
+    struct plx__ring *r = l->state;
+    struct io_uring_cqe *cqe;
+    while (io_uring_peek_cqe(&r->ring, &cqe) == 0) {
+        if (cqe->user_data >> 56 == OP_ACCEPT && cqe->res >= 0)
+            refuse(l, cqe->res);
+        io_uring_cqe_seen(&r->ring, cqe);
+    }
+}
+
 /* A ring that the kernel no longer serves us: it has failed, or the loop is being closed by another
  * thread than the one that ran it, which a single issuer forbids. Ending it cancels everything. */
-static void bury(struct plx__ring *r)
+static void bury(struct plx_loop *l)
 {
-    if (!r->dead)
-        io_uring_queue_exit(&r->ring);
+    struct plx__ring *r = l->state;
+    if (r->dead)
+        return;
+    discard(l);
+    io_uring_queue_exit(&r->ring);
     r->dead = true;
 }
 
@@ -107,7 +130,7 @@ static struct io_uring_sqe *get_sqe(struct plx_loop *l)
             rc = plx__sys_io_uring_enter(&r->ring, false, NULL);
         PLX__COUNT(l, calls_wait, 1);
         if (rc < 0 && rc != -EAGAIN && rc != -EBUSY && rc != -EINTR)
-            bury(r);
+            bury(l);
     }
     return sqe ? sqe : &r->nowhere;
 }
@@ -431,12 +454,15 @@ static void on_accept(struct plx_loop *l, struct target *t, const struct io_urin
 {
     struct plx__listener *ls = t->owner;
     bool over = !(cqe->flags & IORING_CQE_F_MORE);
-    if (!ls) {
-        if (cqe->res >= 0)
-            plx__sys_close(cqe->res);
-    } else if (cqe->res >= 0) {
-        plx__accepted(ls, cqe->res, NULL, 0);
-    } else if (cqe->res != -ECANCELED) {
+    if (cqe->res >= 0) {
+        /* Those who had landed when the listener paused are not to pay for it. */
+        for (ls = l->listeners; ls && ls->socket != t->socket; ls = ls->next) {
+        }
+        if (ls)
+            plx__accepted(ls, cqe->res, NULL, 0);
+        else
+            refuse(l, cqe->res);
+    } else if (ls && cqe->res != -ECANCELED) {
         (void)plx__accept_failed(ls, -cqe->res);
     }
     if (!over)
@@ -605,6 +631,7 @@ static int listen_on(struct plx_loop *l, struct plx__listener *ls)
     struct target *t = target_new(l->state, ls);
     if (!t)
         return -ENOMEM;
+    t->socket = ls->socket;
     ls->eng = t;
     submit_accept(l, t);
     return 0;
@@ -658,9 +685,10 @@ static void halt(struct plx_loop *l)
         if (l->nconn && (r->dead || turn(l, 10 * PLX_MSEC) < 0))
             break;
     }
-    if (!l->nconn)
-        return;
-    bury(r); /* nothing comes back any more */
+    /* Nothing comes back any more. The ring is not kept for the loop's close, which may be much
+     * later: a standing accept in it keeps the listening socket open, and peers would connect to a
+     * server that has ended. */
+    bury(l);
     for (uint32_t s = 0; s < l->nslots; s++) {
         struct plx_conn *c = l->slots[s].conn;
         if (!c)
@@ -673,6 +701,8 @@ static void halt(struct plx_loop *l)
 static void close_ring(struct plx_loop *l)
 {
     struct plx__ring *r = l->state;
+    if (!r->dead)
+        discard(l);
     plx__ring_close(r);
     while (r->targets)
         target_free(r, r->targets);

@@ -74,7 +74,7 @@ int plx__selector_grow(void **items, size_t *room, size_t need, size_t size)
     size_t now = *room ? *room : 16;
     while (now < need)
         now *= 2;
-    char *grown = reallocarray(*items, now, size);
+    char *grown = now > SIZE_MAX / size ? NULL : plx__sys_realloc(*items, now * size);
     if (!grown)
         return -ENOMEM;
     memset(grown + *room * size, 0, (now - *room) * size);

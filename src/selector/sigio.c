@@ -260,8 +260,10 @@ static int enter(struct sigio_state *s)
     int rc = need_signal(s);
     if (rc < 0)
         return rc;
-    if (s->queue >= 0 && plx__sys_signalfd(s->queue, &s->set, 0) < 0)
-        return -errno;
+    if (s->queue >= 0 && plx__sys_signalfd(s->queue, &s->set, 0) < 0) {
+        plx__sys_close(s->queue);
+        s->queue = -1; /* one by one, then */
+    }
     int err = pthread_sigmask(SIG_BLOCK, &s->set, NULL);
     if (err)
         return -err;
@@ -272,7 +274,11 @@ static int enter(struct sigio_state *s)
     s->overflows = thread_overflows;
     for (size_t fd = 0; fd < s->room; fd++) {
         if (s->table[fd].events)
-            own(s, (int)fd); /* one that was closed is found by the check */
+            rc = own(s, (int)fd);
+        if (rc < 0 && rc != -EBADF) { /* one that was closed is found by the check */
+            s->thread = 0;            /* nothing would ever be heard of this one */
+            return rc;
+        }
     }
     check_all(s);
     return 0;

@@ -117,6 +117,8 @@ static int listen_one(struct plx_server *s, const struct plx_addr *a, bool block
     if (plx__sys_getsockname(fd, &bound->sa, &bound->len) == 0)
         return 0;
     int err = errno;
+    if (a->sa.sa_family == AF_UNIX) /* it is not among the addresses that a close removes */
+        (void)unlink(a->un.sun_path);
     plx__why(why, "", "getsockname: %s", plx_error_text(err));
     return -err;
 }

@@ -54,6 +54,11 @@ for m in $(running_models); do
     fi
     cut
 
+    start offload "$m"
+    [ "$(printf '100\n2\n100000\n' | ask)" = $'25 primes below 100\n0 primes below 2\n9592 primes below 100000' ] ||
+        fail "offload $m: wrong answers"
+    cut
+
     # SO_REUSEPORT, which lines asks for, is TCP's.
     : >ready.out
     "$examples/lines" "$m" 127.0.0.1:0 >ready.out 2>ready.err &

@@ -22,8 +22,8 @@
 #define EXIT_SKIP  77
 
 static const struct case_row *const tables[] = {
-    cases_echo, cases_close,   cases_flow,   cases_limit, cases_time,
-    cases_loop, cases_process, cases_listen, cases_drain, cases_client,
+    cases_echo,    cases_close,  cases_flow,  cases_limit,  cases_time,    cases_loop,
+    cases_process, cases_listen, cases_drain, cases_client, cases_offload,
 };
 
 enum verdict { PASSED, FAILED, OTHER_MODEL };

@@ -72,7 +72,7 @@ struct case_row {
 };
 
 extern const struct case_row cases_echo[], cases_close[], cases_flow[], cases_limit[], cases_time[],
-    cases_process[], cases_listen[], cases_loop[], cases_client[], cases_drain[];
+    cases_process[], cases_listen[], cases_loop[], cases_client[], cases_drain[], cases_offload[];
 
 /* ---- what all processes of one case share ---- */
 
@@ -95,7 +95,8 @@ enum mode {
     MODE_STALL,    /* echoes; a 'Z' alone sleeps 1 s within the callback */
     MODE_ONCE,     /* echoes the first bytes and finishes */
     MODE_POST,     /* tries plx_conn_post(), the answer goes to value[0]; echoes */
-    MODE_WATCH     /* watches watched_pipe[0], the answer goes to value[0]; sends what it reads */
+    MODE_WATCH,    /* watches watched_pipe[0], the answer goes to value[0]; sends what it reads */
+    MODE_OFFLOAD   /* offload_data() */
 };
 enum end_where { END_OPEN, END_DATA, END_DRAIN, END_EOF };
 enum end_how { END_ABORT, END_FINISH, END_ERROR };
@@ -125,6 +126,7 @@ extern int watched_pipe[2];
 enum handler_kind { PLAIN, WITH_EOF, READS_ALWAYS };
 const struct plx_handler *scenario_handler(enum handler_kind kind);
 int scenario_post_again(void); /* on the control thread: to the last connection in MODE_POST */
+ssize_t offload_data(struct plx_conn *, const char *p, size_t n); /* cases_offload.c */
 void broken(const char *what);
 void set_mode(enum mode mode);
 
@@ -187,6 +189,7 @@ struct server_opts {
     enum plx_accept accept;
     int64_t max_connections, max_per_ip;
     unsigned pool_size, pool_queue;
+    unsigned offload_threads, offload_queue;
     bool own_descriptors;
     bool in_place;     /* plx_server_run(), and the control loop is the worker's (PLX_CAP_WATCH) */
     int descriptors;   /* that the process may open besides its own; 0 = many */

@@ -276,6 +276,7 @@ static ssize_t data_mode(struct plx_conn *c, struct state *s, const void *p, siz
             abort();
         }
         return echo(c, p, n);
+    case MODE_OFFLOAD: return offload_data(c, text, n);
     case MODE_STALL:
         if (n == 1 && text[0] == 'Z') {
             nap(PLX_SECOND);

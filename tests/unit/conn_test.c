@@ -38,9 +38,10 @@ static void test_initial_state(void **state)
     struct fixture *f = *state;
     int fds[2];
     pair(fds);
-    struct plx__socket s = {.fd = fds[0], .handler = &f->handler, .state = malloc(24)};
-    assert_non_null(s.state);
-    memset(s.state, 'x', 24);
+    struct plx__socket s = {.fd = fds[0], .handler = &f->handler};
+    s.made = calloc(1, sizeof(*s.made) + 24);
+    assert_non_null(s.made);
+    memset(s.made->state, 'x', 24);
     f->c = plx__conn_new(f->loop, &s);
     f->peer = fds[1];
     assert_memory_equal(plx_conn_state(f->c), "xxxxxxxxxxxxxxxxxxxxxxxx", 24);
