@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
-# cmake -D OUTPUT=FILE -D PARTS=LIST -P PolluxPageParts.cmake: writes the files of the list as the
-# arrays of cmd/compare/page_parts.h. An item is FILE, or NAME=FILE to give it another name.
+# cmake -D OUTPUT=FILE -D HEADER=FILE -D TABLE=NAME -D PARTS=LIST -P PolluxPageParts.cmake: writes
+# the files of the list as the table of page_parts (cmd/page.h) that HEADER declares. An item is
+# FILE, or NAME=FILE to give it another name.
 cmake_minimum_required(VERSION 3.20)
 
 set(arrays "")
@@ -27,10 +28,10 @@ endforeach()
 
 file(WRITE ${OUTPUT}
 "/* Written by cmake/PolluxPageParts.cmake. */
-#include \"cmd/compare/page_parts.h\"
+#include \"${HEADER}\"
 
 ${arrays}
-const struct page_part page_parts[] = {
+const struct page_part ${TABLE}[] = {
 ${rows}    {0},
 };
 ")

@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct cmd *const commands[] = {&cmd_models, &cmd_serve, &cmd_connect,
-                                             &cmd_check,  &cmd_bench, &cmd_compare};
+static const struct cmd *const commands[] = {&cmd_models, &cmd_serve,   &cmd_connect, &cmd_check,
+                                             &cmd_bench,  &cmd_compare, &cmd_explain};
 
 const struct cmd *cmd_at(size_t i)
 {

@@ -56,7 +56,8 @@ struct cmd {
     int (*run)(const void *values, const struct opt_list *args);
 };
 
-extern const struct cmd cmd_models, cmd_serve, cmd_connect, cmd_check, cmd_bench, cmd_compare;
+extern const struct cmd cmd_models, cmd_serve, cmd_connect, cmd_check, cmd_bench, cmd_compare,
+    cmd_explain;
 
 /* Row `i` of the table of commands, NULL past its end. */
 const struct cmd *cmd_at(size_t i);

@@ -88,6 +88,9 @@ size_t compare_twin(struct comparison *);
  * are needed do not fit into the budget; round_ns tells what one takes at least. */
 bool compare_times(const struct compare_values *, struct comparison *, struct compare_plan *);
 
+/* How long so many rounds (1 or more) take; what would not fit, as much as does. */
+int64_t compare_rounds_ns(int64_t rounds, int64_t round_ns);
+
 /* ---- compare_limits.c ---- */
 
 /* What this machine allows; UINT64_MAX = no limit that we know of. */

@@ -143,7 +143,8 @@ static int refuse_budget(const struct compare_values *v, const struct comparison
         "--budget %s is too short: %lld rounds of %zu workload%s with %zu arms, of which one is "
         "another's twin, take about %s; give that, or fewer of --workload, --models%s",
         time_text(v->budget_ns, budget), (long long)rounds, c->nworkloads,
-        c->nworkloads == 1 ? "" : "s", arms, time_text(rounds * plan->round_ns, need),
+        c->nworkloads == 1 ? "" : "s", arms,
+        time_text(compare_rounds_ns(rounds, plan->round_ns), need),
         v->rounds != 0 ? " or --rounds" : "");
 }
 

@@ -15,11 +15,15 @@ static const char *text_at(const json_t *o, const char *key)
     return s ? s : "";
 }
 
-/* Seconds as nanoseconds. */
+/* No run is as long as this; and what follows from so long ones can still be counted. */
+#define RUN_SECONDS_MOST 3600.0
+
+/* Seconds as nanoseconds; -1: a run cannot take that long. */
 static int64_t time_at(const json_t *o, const char *key)
 {
     const json_t *n = json_object_get(o, key);
-    return json_is_number(n) ? (int64_t)(json_number_value(n) * 1e9 + 0.5) : 0;
+    double seconds = json_is_number(n) ? json_number_value(n) : 0;
+    return seconds >= 0 && seconds <= RUN_SECONDS_MOST ? (int64_t)(seconds * 1e9 + 0.5) : -1;
 }
 
 static int64_t count_at(const json_t *o, const char *key)
@@ -83,6 +87,32 @@ static void keep_workloads(struct compare_repeated *r, struct compare_values *v,
     }
 }
 
+/* Whether it could have been typed. */
+static bool is_allowed(const char *option, int64_t value)
+{
+    const struct opt *o = opt_find(compare_options, option, strlen(option));
+    return value >= o->min && value <= o->max;
+}
+
+static int read_numbers(const char *file, const json_t *method, struct compare_values *v, char *err,
+                        size_t errcap)
+{
+    v->rounds = count_at(method, "rounds");
+    v->seed = count_at(method, "seed");
+    v->warmup_ns = time_at(method, "warmup_seconds");
+    v->measure_ns = time_at(method, "measure_seconds");
+    v->idle_ns = time_at(method, "idle_seconds");
+    if (v->rounds == 0 || v->measure_ns == 0)
+        return compare_refuse(err, errcap, "--repeat %s: it ended before a round was made", file);
+    if (!is_allowed("rounds", v->rounds) || !is_allowed("seed", v->seed) || v->warmup_ns < 0 ||
+        v->measure_ns < 0 || v->idle_ns < 0)
+        return compare_refuse(err, errcap,
+                              "--repeat %s: no comparison has such rounds, times or seed as it "
+                              "says",
+                              file);
+    return 0;
+}
+
 int compare_repeat_read(const char *file, struct compare_values *v, struct compare_repeated *r,
                         char *err, size_t errcap)
 {
@@ -109,15 +139,8 @@ int compare_repeat_read(const char *file, struct compare_values *v, struct compa
                               file);
     keep_arms(r, v, arms);
     keep_workloads(r, v, workloads);
-    v->rounds = count_at(method, "rounds");
-    v->seed = count_at(method, "seed");
     v->pin = keep(r, text_at(method, "pin"), "");
-    v->warmup_ns = time_at(method, "warmup_seconds");
-    v->measure_ns = time_at(method, "measure_seconds");
-    v->idle_ns = time_at(method, "idle_seconds");
-    if (v->rounds < 1 || v->measure_ns <= 0)
-        return compare_refuse(err, errcap, "--repeat %s: it ended before a round was made", file);
-    return 0;
+    return read_numbers(file, method, v, err, errcap);
 }
 
 void compare_repeat_free(struct compare_repeated *r)

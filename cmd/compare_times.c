@@ -44,6 +44,8 @@
 #define CONNECTION_NS (PLX_MSEC / 10)
 #define TASK_NS       (PLX_MSEC * 4 / 10) /* with a thread or a process of its own */
 
+#define ESTIMATE_MOST (INT64_MAX / 2) /* 146 years */
+
 /* ---- a round ---- */
 
 static int64_t larger(int64_t a, int64_t b)
@@ -164,6 +166,12 @@ static void set_lengths(const struct compare_values *v, struct comparison *c,
 
 /* ---- rounds ---- */
 
+/* The longest workloads of all arms in the most rounds take longer than can be counted. */
+int64_t compare_rounds_ns(int64_t rounds, int64_t round_ns)
+{
+    return round_ns > ESTIMATE_MOST / rounds ? ESTIMATE_MOST : rounds * round_ns;
+}
+
 /* How many, when it is known what one takes. False: they do not fit into the budget. */
 static bool set_rounds(const struct compare_values *v, struct comparison *c,
                        struct compare_plan *plan)
@@ -176,7 +184,7 @@ static bool set_rounds(const struct compare_values *v, struct comparison *c,
         /* What was asked for is made, whatever it takes; unless there is a budget too. */
         if (v->quick)
             c->budget_ns = 0;
-        plan->estimate_ns = v->rounds * plan->round_ns;
+        plan->estimate_ns = compare_rounds_ns(v->rounds, plan->round_ns);
         return v->budget_ns == 0 || v->measure_ns != 0 || plan->estimate_ns <= v->budget_ns;
     }
     plan->least = fit >= ROUNDS_LOOK && !v->quick ? ROUNDS_LOOK : COMPARE_ROUNDS_LEAST;

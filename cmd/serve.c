@@ -16,6 +16,7 @@
 #include "cmd/log.h"
 #include "cmd/port_file.h"
 #include "cmd/serve_stats.h"
+#include "cmd/serve_trace.h"
 #include "cmd/services/service.h"
 
 #include <errno.h>
@@ -43,6 +44,7 @@ struct serve {
     struct plx_loop *control;
     bool alone;
     struct port_file port_file;
+    struct serve_trace trace;
     bool draining, stopping;
     uint64_t cut; /* connections that were open when the end stopped being polite */
 };
@@ -108,6 +110,16 @@ static void on_stats_signal(int signo, void *arg)
     on_stats(arg);
 }
 
+static void on_trace_signal(int signo, void *arg)
+{
+    struct serve *s = arg;
+    int rc = serve_trace_write(&s->trace);
+
+    (void)signo;
+    if (rc < 0)
+        cmd_fail(&cmd_serve, 0, "--trace %s: %s", s->trace.path, plx_error_text(rc));
+}
+
 static void on_server_end(void *arg)
 {
     plx_loop_stop(arg);
@@ -124,6 +136,13 @@ static int check_values(const struct serve_values *v)
         return cmd_fail(&cmd_serve, STATUS_USAGE,
                         "--suffix is for --service upper; the service is %s",
                         service_name((size_t)v->service));
+    if ((v->offload || v->offload_threads > 0) &&
+        strcmp(service_name((size_t)v->service), "slow") != 0)
+        return cmd_fail(&cmd_serve, STATUS_USAGE,
+                        "--offload and --offload-threads are for --service slow; the service is %s",
+                        service_name((size_t)v->service));
+    if (v->offload_threads > 0 && !v->offload)
+        return cmd_fail(&cmd_serve, STATUS_USAGE, "--offload-threads is for --offload");
     if (v->own_descriptors && v->log_file != NULL)
         return cmd_fail(&cmd_serve, STATUS_USAGE,
                         "--own-descriptors and --log-file contradict each other: a worker would "
@@ -231,10 +250,13 @@ static struct plx_server_config config_of(struct serve *s, const char *const *li
                             .idle_ns = v->idle_timeout,
                             .write_ns = v->write_timeout},
                  .log = log_sink(&s->log),
+                 .trace = s->trace.trace,
                  .pool_size = (unsigned)v->pool_size,
                  .pool_queue = (unsigned)v->pool_queue,
                  .poll_pause_ns = zero_if_off(v->poll_pause),
-                 .tick_ns = zero_if_off(v->tick)},
+                 .tick_ns = zero_if_off(v->tick),
+                 .offload_threads = (unsigned)v->offload_threads,
+                 .warn_blocked_ns = zero_if_off(v->warn_blocked)},
         .handler = &s->handler,
         .listen = listen,
         .nlisten = nlisten,
@@ -268,6 +290,8 @@ static int watch_signals(struct serve *s)
         rc = plx_signal_start(s->control, SIGHUP, on_hangup, s, NULL);
     if (rc == 0)
         rc = plx_signal_start(s->control, SIGUSR1, on_stats_signal, s, NULL);
+    if (rc == 0 && s->trace.path != NULL)
+        rc = plx_signal_start(s->control, SIGUSR2, on_trace_signal, s, NULL);
     if (rc == 0 && s->values->stats != PLX_OFF)
         rc = plx_timer_start(s->control, s->values->stats, s->values->stats, on_stats, s, NULL);
     if (rc < 0)
@@ -351,12 +375,16 @@ static int start(struct serve *s, const struct opt_list *args)
         return status;
     s->service.suffix = v->suffix != NULL ? v->suffix : "";
     s->service.suffix_len = strlen(s->service.suffix);
+    s->service.offload = v->offload;
     s->handler = *service_at((size_t)v->service)->handler;
     s->handler.user = &s->service;
     rc = log_open(&s->log);
     if (rc < 0)
         return cmd_fail(&cmd_serve, STATUS_USAGE, "--log-file %s: %s", v->log_file,
                         plx_error_text(rc));
+    rc = serve_trace_open(&s->trace, v->trace, v->trace_events, s->model);
+    if (rc < 0)
+        return cmd_fail(&cmd_serve, STATUS_USAGE, "--trace %s: %s", v->trace, plx_error_text(rc));
     raise_descriptors();
     s->alone = v->workers == 1 && (s->model->caps & PLX_CAP_CONCURRENT);
     if (!s->alone)
@@ -412,11 +440,19 @@ static void block_signals(sigset_t *old)
     pthread_sigmask(SIG_SETMASK, &all, old);
 }
 
+/* Who asks to be warned is to see it. */
+static enum plx_level console_level(const struct serve_values *v)
+{
+    bool warns = v->warn_blocked != PLX_OFF && v->log_level < PLX_LOG_WARN;
+
+    return warns ? PLX_LOG_WARN : (enum plx_level)v->log_level;
+}
+
 int serve_run(const void *values, const struct opt_list *args)
 {
     const struct serve_values *v = values;
     struct serve s = {.values = v,
-                      .log = {.console = (enum plx_level)v->log_level,
+                      .log = {.console = console_level(v),
                               .file = (enum plx_level)v->log_file_level,
                               .path = v->log_file,
                               .fd = -1}};
@@ -424,6 +460,9 @@ int serve_run(const void *values, const struct opt_list *args)
     int status;
 
     signal(SIGPIPE, SIG_IGN); /* a reader of our output that goes away is an error, not an end */
+    /* By default an end. Signal-driven I/O blocks it and takes it from the queue, where a blocked
+     * signal waits although it is ignored. */
+    signal(SIGIO, SIG_IGN);
     block_signals(&old);
     status = start(&s, args);
     if (status == STATUS_DONE) {
@@ -434,6 +473,14 @@ int serve_run(const void *values, const struct opt_list *args)
     plx_server_close(s.server);
     if (!s.alone)
         plx_loop_close(s.control);
+    if (status != STATUS_USAGE && s.trace.path != NULL) {
+        int rc = serve_trace_write(&s.trace);
+
+        if (rc < 0)
+            status = cmd_fail(&cmd_serve, STATUS_FAILED, "--trace %s: %s", s.trace.path,
+                              plx_error_text(rc));
+    }
+    serve_trace_close(&s.trace);
     log_close(&s.log);
     return status;
 }

@@ -68,35 +68,67 @@ static int read_digits(const char *p, int64_t *out)
     return n;
 }
 
+/* The same behind the point: what is read is `part` of `divisor`. Zeros at the end change nothing,
+ * however many there are. */
+static int read_decimals(const char *p, int64_t *part, int64_t *divisor)
+{
+    int n = 0;
+    int used;
+
+    while (isdigit((unsigned char)p[n]))
+        n++;
+    used = n;
+    while (used > 0 && p[used - 1] == '0')
+        used--;
+    *part = 0;
+    *divisor = 1;
+    for (int i = 0; i < used; i++) {
+        if (__builtin_mul_overflow(*divisor, 10, divisor))
+            return -ERANGE;
+        *part = *part * 10 + (p[i] - '0'); /* below the divisor */
+    }
+    return n;
+}
+
+static int64_t common_divisor(int64_t a, int64_t b)
+{
+    while (b != 0) {
+        int64_t rest = a % b;
+
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
 int unit_parse(enum unit unit, const char *text, int64_t *out)
 {
     int64_t whole = 0;
     int64_t part = 0;
     int64_t divisor = 1;
     int64_t factor;
+    int64_t common;
     int n = read_digits(text, &whole);
 
     if (n <= 0)
         return n < 0 ? n : -EINVAL;
     text += n;
     if (*text == '.') {
-        n = read_digits(text + 1, &part);
+        n = read_decimals(text + 1, &part, &divisor);
         if (n <= 0)
             return n < 0 ? n : -EINVAL;
         text += 1 + n;
-        for (; n > 0; n--) {
-            if (__builtin_mul_overflow(divisor, 10, &divisor))
-                return -ERANGE;
-        }
     }
     /* Zero is zero in any unit, and the range of the option says better what is wrong with it. */
     factor =
         *text == '\0' && unit == UNIT_TIME && whole == 0 && part == 0 ? 1 : factor_of(unit, text);
     if (factor == 0)
         return -EINVAL;
-    if (__builtin_mul_overflow(whole, factor, &whole) ||
-        __builtin_mul_overflow(part, factor, &part) || part % divisor != 0 ||
-        __builtin_add_overflow(whole, part / divisor, &whole))
+    /* In lowest terms, so that the product stays below the factor. */
+    common = common_divisor(factor, divisor);
+    divisor /= common;
+    if (__builtin_mul_overflow(whole, factor, &whole) || part % divisor != 0 ||
+        __builtin_add_overflow(whole, part / divisor * (factor / common), &whole))
         return -ERANGE;
     *out = whole;
     return 0;

@@ -20,8 +20,9 @@ enum unit {
 
 /*
  * Reads `text` whole; a decimal fraction is allowed where the result is a whole number of the
- * smallest unit (1.5s, 0.5k). Returns 0, -EINVAL (not a number, or an unknown or missing unit) or
- * -ERANGE (does not fit an int64_t, or is not a whole number). Negative numbers are -EINVAL.
+ * smallest unit (1.5s, 0.5k), with 18 decimals at most, not counting zeros at its end. Returns 0,
+ * -EINVAL (not a number, or an unknown or missing unit) or -ERANGE (does not fit an int64_t, is not
+ * a whole number, or has more decimals). Negative numbers are -EINVAL.
  */
 int unit_parse(enum unit, const char *text, int64_t *out);
 

@@ -17,9 +17,16 @@ static void __attribute__((format(printf, 2, 3))) say(struct repeat_result *r, c
         r->more++;
         return;
     }
+    char *line = r->line[r->nlines++];
     va_start(ap, fmt);
-    vsnprintf(r->line[r->nlines++], REPEAT_LINE, fmt, ap);
+    vsnprintf(line, REPEAT_LINE, fmt, ap);
     va_end(ap);
+    /* What it quotes comes from a file of somebody else's, and must not move the cursor of a
+     * terminal. */
+    for (; *line != '\0'; line++) {
+        if ((unsigned char)*line < ' ' || *line == 127)
+            *line = '?';
+    }
 }
 
 /* ---- the machines ---- */

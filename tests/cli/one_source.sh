@@ -31,7 +31,7 @@ options_of_manual()
     sed -n '/^\.SH OPTIONS/,/^\.SH EXIT/p' | grep -A1 '^\.TP$' | grep -oE -- '--[a-z][a-z-]*' | sort -u
 }
 
-for command in models serve connect check bench compare; do
+for command in models serve connect check bench compare explain; do
     "$pollux" "$command" --help >help.txt
     plain_manual "$command" >manual.txt
     # An option begins its line in the help, and follows .TP in the manual.
@@ -48,7 +48,7 @@ for command in models serve connect check bench compare; do
         ! grep -q "unknown option" err || fail "$command: the parser does not know $option"
         [ "$option" = --help ] || [ "$option" = --json ] || [ -s err ] || [ -s out ] ||
             fail "$command $option=? was swallowed"
-    done < <(grep -Ev -- '--(help|json|port-file|log-file|suffix|output)$' from_help)
+    done < <(grep -Ev -- '--(help|json|port-file|log-file|trace|suffix|output|svg|html|perfetto)$' from_help)
 
     # Ranges and defaults read the same.
     tr -s ' \n' ' ' <help.txt >help.flat
@@ -69,7 +69,7 @@ for command in models serve connect check bench compare; do
 done
 
 plain_manual >manual.txt
-for command in models serve connect check bench compare; do
+for command in models serve connect check bench compare explain; do
     grep -q "^$command$" manual.txt || fail "pollux.1 does not list $command"
 done
 

@@ -30,7 +30,7 @@ function el(tag, properties, ...children) {
   return add(node, children);
 }
 el.svg = new Set(['svg', 'g', 'rect', 'line', 'path', 'circle', 'text', 'tspan', 'defs', 'pattern',
-                  'title', 'clipPath']);
+                  'title', 'clipPath', 'marker']);
 
 /* "a, b and c" of nodes or texts. */
 function series(items, last = ' and ') {
