@@ -132,8 +132,8 @@ struct plx__counters;
 struct plx__socket {
     int fd;
     const struct plx_handler *handler;
-    /* Outgoing: a connection without a life, with the user's initial state. It is what on_close gets
-     * where memory for the real one is missing later, in a thread. Freed by plx__conn_new(),
+    /* Outgoing: a connection without a life, with the user's initial state. It is what on_close
+     * gets where memory for the real one is missing later, in a thread. Freed by plx__conn_new(),
      * plx__socket_drop(). NULL where neither is needed. */
     struct plx_conn *made;
     struct plx__peer peer;
@@ -177,7 +177,8 @@ void plx__conn_opened(struct plx_conn *);
 void plx__socket_drop(struct plx_loop *, const struct plx__socket *);
 /* The same by a thread that had taken it over: counted in its own block (the loop may be another
  * thread's), and whoever began the connection is told. */
-void plx__socket_lost(struct plx_loop *, struct plx__counters *, const struct plx__socket *, int err);
+void plx__socket_lost(struct plx_loop *, struct plx__counters *, const struct plx__socket *,
+                      int err);
 void plx__conn_connected(struct plx_conn *, int so_error); /* 0 or errno */
 
 /* What the connection wants now; 0 = nothing: it waits for its handler. Asked several times for
@@ -387,9 +388,7 @@ struct plx_loop {
     unsigned offload_threads, offload_queue;
     int64_t poll_pause_ns, tick_ns, warn_blocked_ns;
     struct plx_trace *trace;
-    bool observed;  /* trace.h: the trace, or warnings of callbacks that hold the loop */
-    int64_t warned; /* when it last said so, 0 = never */
-    unsigned blocked_unsaid;
+    bool observed; /* trace.h: the trace, or warnings of callbacks that hold the loop */
 
     int64_t now, start;
     uint32_t now_ms;
@@ -447,7 +446,7 @@ static inline void plx__counter_add(struct plx__counters *c, size_t i, uint64_t 
 void plx__stats_add(struct plx_stats *, const struct plx__counters *);
 
 int64_t plx__clock(void);
-void plx__nap(int64_t ns); /* sleeps, or less if a signal comes */
+void plx__nap(int64_t ns);       /* sleeps, or less if a signal comes */
 int64_t plx__clock_coarse(void); /* may lag by a clock tick, 1 to 10 ms; an eighth of the price */
 /* Ends everything that runs on the loop, on its thread; its counters can still be read. */
 void plx__loop_end(struct plx_loop *);

@@ -219,9 +219,6 @@ static const struct plx__sys traced = {
 
 /* ---- callbacks ---- */
 
-/* How often a loop says that a callback held it, at most. */
-#define WARN_EVERY PLX_SECOND
-
 void plx__observe(struct plx_loop *l)
 {
     l->observed = l->trace || l->warn_blocked_ns > 0;
@@ -231,19 +228,15 @@ static void warn(struct plx_conn *c, const char *name, int64_t took)
 {
     struct plx_loop *l = c->loop;
     PLX__COUNT(l, blocked, 1);
-    l->blocked_unsaid++;
-    if (l->now - l->warned < WARN_EVERY && l->warned)
+    if (!plx__logs(l, PLX_LOG_WARN))
         return;
-    char text[PLX_ADDR_TEXT];
     struct plx__peer peer = c->peer;
-    if (!peer.family && c->fd >= 0) /* accept(2) was not asked for it */
+    if (!peer.family) /* an engine that accepts without asking */
         plx__socket_peer(c->fd, &peer);
-    plx__log(l, PLX_LOG_WARN, "%s of connection %llu (%s) held its loop for %.1f ms%s", name,
+    char text[PLX_ADDR_TEXT];
+    plx__log(l, PLX_LOG_WARN, "%s of connection %llu (%s) held its loop for %.1f ms", name,
              (unsigned long long)c->number, plx__peer_text(&peer, text, sizeof(text)),
-             (double)took / (double)PLX_MSEC,
-             l->blocked_unsaid > 1 ? "; others did too since the last such line" : "");
-    l->warned = l->now;
-    l->blocked_unsaid = 0;
+             (double)took / (double)PLX_MSEC);
 }
 
 void plx__callback_over(struct plx_conn *c, const char *name, int64_t begin, size_t asked,

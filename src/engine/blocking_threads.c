@@ -85,8 +85,8 @@ struct plx_loop *plx__child_loop_take(struct plx_loop *parent, struct plx__count
 
 void plx__child_loop_give(struct plx__spreader *sp, struct plx_loop *l)
 {
-    /* Chunks are for this connection's next burst. Few connections have any, and were they kept, each
-     * of the kept loops would have met one of these in time, and hold a megabyte. */
+    /* Few connections queue so much that they need chunks. Were these kept, each of the kept loops
+     * would meet such a connection in time, and hold a megabyte from then on. */
     plx__chunks_free(&l->chunks);
     pthread_mutex_lock(&sp->lock);
     bool keep = sp->nkept < KEPT_MOST;
