@@ -34,6 +34,17 @@ static const struct {
     FIELD(calls_accept),  FIELD(calls_recv),     FIELD(calls_send),    FIELD(calls_other),
 };
 
+/* How the kernel spread the connections. */
+static json_t *accepted_by_worker(const struct plx_server *server)
+{
+    json_t *list = json_array();
+    struct plx_stats stats;
+
+    for (unsigned w = 0; plx_server_worker_stats(server, w, &stats) == 0; w++)
+        json_array_append_new(list, json_integer((json_int_t)stats.accepted));
+    return list;
+}
+
 void serve_stats_print(const struct plx_server *server, bool final)
 {
     struct plx_stats stats;
@@ -55,6 +66,7 @@ void serve_stats_print(const struct plx_server *server, bool final)
 
         json_object_set_new(line, fields[i].name, json_integer((json_int_t)value));
     }
+    json_object_set_new(line, "accepted_by_worker", accepted_by_worker(server));
     text = json_dumps(line, JSON_COMPACT);
     json_decref(line);
     if (text != NULL) {

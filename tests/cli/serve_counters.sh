@@ -44,4 +44,17 @@ for model in threads select poll epoll epoll-et; do
     # shellcheck disable=SC2154
     [ $model = threads ] || check "waits" "$(traced select pselect6 poll ppoll epoll_wait epoll_pwait epoll_pwait2)" "$calls_wait"
 done
+
+# What each worker accepted is there too, and all of it adds up.
+"$pollux" serve --model poll --workers 3 --stats 24h >ready.out 2>server.err </dev/null &
+server=$!
+await ready.out "serve with three workers"
+bench 0 -c 9 -n 90 "$(sed -n '1s/^pollux: listening on \([^ ]*\) .*/\1/p' ready.out)"
+kill -TERM $server
+wait $server || fail "serve with three workers: exit $?: $(cat server.err)"
+"$python" - <<'END' || fail "workers: $(tail -n 1 ready.out)"
+import json
+line = json.loads(open("ready.out").readlines()[-1])
+assert len(line["accepted_by_worker"]) == 3 and sum(line["accepted_by_worker"]) == line["accepted"] == 9
+END
 finish
