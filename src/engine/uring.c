@@ -701,8 +701,6 @@ static void halt(struct plx_loop *l)
 static void close_ring(struct plx_loop *l)
 {
     struct plx__ring *r = l->state;
-    if (!r->dead)
-        discard(l);
     plx__ring_close(r);
     while (r->targets)
         target_free(r, r->targets);
