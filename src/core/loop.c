@@ -586,11 +586,8 @@ int plx_loop_turn(struct plx_loop *l, int64_t timeout_ns)
     plx__signals_run(l);
     plx__loop_chores(l);
     /* A loop that never gets to the end of what is ready judges all the same, a second late. */
-    if (n >= 0 && asked >= l->sweep_at && (!l->more || asked - l->sweep_at > PLX_SECOND)) {
-        plx__loop_worked(l); /* the sweep reads the time anew: what moved in the chores first */
-        if (asked >= l->sweep_at)
-            sweep(l, asked);
-    }
+    if (n >= 0 && asked >= l->sweep_at && (!l->more || asked - l->sweep_at > PLX_SECOND))
+        sweep(l, asked);
     settle_dirty(l);
     free_dead(l);
     report_quiet(l, n);
