@@ -337,7 +337,8 @@ static enum answer claim_writes(const struct comparison *c, char *figures, size_
     static const char *const names[] = {"threads", "epoll"};
     judge_append(figures, cap,
                  "who waits in a write, and how much it takes, shows in a trace of single "
-                 "calls only, which a comparison does not make");
+                 "calls only, which a comparison does not make but pollux explain --scenario "
+                 "buffer does");
     for (size_t w = 0; w < c->nworkloads; w++) {
         const struct workload *load = &c->workload[w];
         if (!claim_is_plain(load) || load->load.size[0].bytes < 1024 * 1024)
@@ -358,8 +359,8 @@ static enum answer claim_phases(const struct comparison *c, char *figures, size_
     (void)c;
     judge_append(figures, cap,
                  "a comparison counts calls and adds up CPU; how long each call waited "
-                 "and how long it copied shows in a trace of single calls only, which it does not "
-                 "make");
+                 "and how long it copied shows in a trace of single calls only, which pollux "
+                 "explain makes");
     return CANNOT;
 }
 
