@@ -39,8 +39,8 @@ const struct plx_model *plx_model_find(const char *name);
  * 0, or -errno with reason and remedy in `why` (which may be NULL). Any thread.
  *   -ENOSYS  not on this system, or not built yet    -EPERM  forbidden here (why says by what)
  *   -ENOMEM -EMFILE -ENFILE  a limit
- * Of `posix-aio` glibc starts a helper thread, which a child that is forked later has not got while it
- * believes it has: probe, and serve, in the same process.
+ * Of `posix-aio` glibc starts a helper thread, which a child that is forked later has not got while
+ * it believes it has: probe, and serve, in the same process.
  */
 int plx_model_probe(const struct plx_model *, struct plx_why *why);
 

@@ -265,8 +265,8 @@ void plx__wake_signal(struct plx__wake *w)
 {
     int saved = errno; /* may run in a signal handler */
     if (!atomic_exchange(&w->set, true)) {
-        /* Full means that a wake-up is pending: as good. But `set` without a byte would be no wake-up
-         * ever again. */
+        /* Full means that a wake-up is pending: as good. But `set` without a byte would be no
+         * wake-up ever again. */
         while (plx__sys_write(w->wr, "", 1) < 0 && errno == EINTR) {
         }
     }

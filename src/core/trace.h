@@ -11,8 +11,8 @@
 
 #include <pollux/trace.h>
 
-/* Probes of the same events for other people's tools (perf, bpftrace, SystemTap; docs/explain.md): a
- * no-operation each, and a note in the file that says where it is. */
+/* Probes of the same events for other people's tools (perf, bpftrace, SystemTap; docs/explain.md):
+ * a no-operation each, and a note in the file that says where it is. */
 #if PLX_HAVE_SDT
 #include <sys/sdt.h>
 #define PLX__PROBE DTRACE_PROBE5
