@@ -7,7 +7,7 @@
 
 cp "$here/server.py" . # so that what is left can be told from other tests'
 server="$python $work/server.py"
-few=(-w small=connections=4,size=64 --rounds 3 --pin none)
+few=(-w "small=connections=4,size=64" --rounds 3 --pin none)
 
 # compare STATUS ARGUMENT...: runs it, and it must end so; leaves DIR/results.json, out and err.
 compare()
