@@ -205,6 +205,7 @@ int plx__do_uring_enter(struct io_uring *, bool wait, const struct timespec *tim
 /* ---- the table and the wrappers ---- */
 
 struct plx__sys {
+/* Parameters come in parentheses of their own. NOLINTNEXTLINE(bugprone-macro-parentheses) */
 #define PLX__MEMBER(ret, name, to, params, args, fd, bytes) ret(*name) params;
     PLX__SYS_ALL(PLX__MEMBER)
 #undef PLX__MEMBER
