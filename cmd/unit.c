@@ -98,7 +98,7 @@ static int64_t common_divisor(int64_t a, int64_t b)
         a = b;
         b = rest;
     }
-    return a;
+    return a > 0 ? a : 1;
 }
 
 int unit_parse(enum unit unit, const char *text, int64_t *out)

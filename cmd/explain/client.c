@@ -207,7 +207,7 @@ static bool ready(const struct explain_peer *p, short events, int64_t until)
 int64_t explain_send(struct explain_peer *p, int64_t bytes, int64_t answer, int64_t most_ns)
 {
     char size[EXPLAIN_TIME];
-    int64_t begin = now(p->s);
+    int64_t begin;
     int64_t arrived = EXPLAIN_NEVER;
     int64_t done = 0;
 

@@ -157,7 +157,7 @@ static void join_calls(struct explain_rows *rows)
 
 static int64_t row_end(const struct explain_row *r)
 {
-    return r->kind == EXPLAIN_ROW_CALL ? r->event->end_ns : r->at_ns;
+    return r->kind == EXPLAIN_ROW_CALL && r->event ? r->event->end_ns : r->at_ns;
 }
 
 static bool add_breaks(struct explain_rows *rows)

@@ -25,7 +25,7 @@ static uint32_t draw_size(const struct load_config *cfg, uint64_t *random)
     uint64_t sum = 0;
     for (size_t i = 0; i < cfg->nsizes; i++)
         sum += cfg->size[i].weight;
-    uint64_t at = random_next(random) % sum;
+    uint64_t at = sum > 0 ? random_next(random) % sum : 0; /* weights are at least 1 */
     size_t i = 0;
     while (at >= cfg->size[i].weight)
         at -= cfg->size[i++].weight;
