@@ -126,7 +126,7 @@ int unit_parse(enum unit unit, const char *text, int64_t *out)
         return -EINVAL;
     /* In lowest terms, so that the product stays below the factor. */
     common = common_divisor(factor, divisor);
-    divisor /= common;
+    divisor = divisor > common ? divisor / common : 1;
     if (__builtin_mul_overflow(whole, factor, &whole) || part % divisor != 0 ||
         __builtin_add_overflow(whole, part / divisor * (factor / common), &whole))
         return -ERANGE;
