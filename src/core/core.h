@@ -451,6 +451,7 @@ int64_t plx__clock_coarse(void); /* may lag by a clock tick, 1 to 10 ms; an eigh
 /* Ends everything that runs on the loop, on its thread; its counters can still be read. */
 void plx__loop_end(struct plx_loop *);
 void plx__loop_update(struct plx_loop *); /* reads the clock into now, now_ms */
+void plx__loop_free(struct plx_loop *);   /* the memory of one that has ended */
 /* The same after a wait that was to take at most `timeout_ns` (< 0 = any time). */
 void plx__loop_waited(struct plx_loop *, int64_t timeout_ns);
 /* The same after callbacks have run; after short ones `now` may be left as it is. What moved in
