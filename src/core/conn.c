@@ -89,21 +89,23 @@ static void free_slot(struct plx_loop *l, uint32_t i)
 static struct plx_conn *take_memory(struct plx_loop *l, size_t size)
 {
     struct plx_conn *c = l->spare;
-    if (!c || c->size != size) {
-        c = plx__sys_calloc(1, size);
+    size_t units = (size + 15) / 16;
+    if (!c || c->size16 != units) {
+        c = plx__sys_calloc(units, 16); /* all of one count of units are as large */
     } else {
         l->spare = c->next;
         l->nspare--;
-        memset(c, 0, size);
+        memset(c, 0, units * 16);
     }
     if (c)
-        c->size = (uint32_t)size;
+        c->size16 = units > UINT16_MAX ? 0 : (uint16_t)units;
     return c;
 }
 
 void plx__conn_free(struct plx_loop *l, struct plx_conn *c)
 {
-    if (!KEEPS_SPARE || l->nspare >= SPARE_MOST || (l->spare && l->spare->size != c->size)) {
+    if (!KEEPS_SPARE || !c->size16 || l->nspare >= SPARE_MOST ||
+        (l->spare && l->spare->size16 != c->size16)) {
         free(c);
         return;
     }

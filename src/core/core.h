@@ -103,14 +103,15 @@ struct plx_conn {
     uint32_t sent_ms;  /* last progress of the output queue, or when it began to wait */
     uint32_t unacked;  /* 1 + what the kernel last still held of ours; 0 = not looked at */
     uint32_t work_ms;  /* when its last work in progress ended, 0 = never had any */
-    uint32_t size;     /* of this, the user's state included; the handler may be gone at the end */
+    uint16_t size16; /* of this in units of 16 bytes, the user's state included (the handler may be
+                      * gone at the end); 0 = too large to be kept */
+    uint16_t jobs;   /* offload.c: work in progress; it does not end of itself meanwhile */
     struct plx_loop *loop;
     const struct plx_handler *handler;
     struct plx__outq out;
     size_t out_bytes;      /* queued, what is borrowed from the input buffer included */
     struct plx__chunk *in; /* input the handler has left unconsumed, or NULL */
     struct plx_conn *next; /* dirty or dead list */
-    struct plx__job *jobs; /* offload.c: work in progress; it does not end of itself meanwhile */
     uint64_t number;
     union {
         struct { /* readiness.c */

@@ -9,8 +9,9 @@
  * under it, and a loop that ends takes its jobs out of the queue and waits for those that run under
  * it too: so no loop is touched after it has gone.
  *
- * A connection lists its jobs. As long as it has any, it does not end of itself: its peer's end is
- * told and its drain goes on only after the last (flow.c), and its idle limit stands still.
+ * A connection counts its jobs (it should stay small; the loop lists them). As long as it has any,
+ * it does not end of itself: its peer's end is told and its drain goes on only after the last
+ * (flow.c), and its idle limit stands still.
  */
 #include "core/offload.h"
 
@@ -27,7 +28,7 @@
 
 struct plx__job {
     struct plx__job *next;             /* in the queue, on the way back, or spare */
-    struct plx__job *of_next, **of_at; /* the connection's list */
+    struct plx__job *of_next, **of_at; /* the loop's list of those whose connection lives */
     struct plx_loop *loop;
     struct plx_conn *conn; /* NULL when it has gone; the loop's thread only */
     atomic_bool gone;      /* the same for the pool's threads */
@@ -232,11 +233,13 @@ static void give_spare(struct plx_loop *l, struct plx__job *job)
 
 static void link_to(struct plx__job *job, struct plx_conn *c)
 {
-    job->of_next = c->jobs;
-    job->of_at = &c->jobs;
-    if (c->jobs)
-        c->jobs->of_at = &job->of_next;
-    c->jobs = job;
+    struct plx__jobs *j = &c->loop->jobs;
+    job->of_next = j->all;
+    job->of_at = &j->all;
+    if (j->all)
+        j->all->of_at = &job->of_next;
+    j->all = job;
+    c->jobs++;
 }
 
 static void unlink_from(struct plx__job *job)
@@ -244,6 +247,7 @@ static void unlink_from(struct plx__job *job)
     *job->of_at = job->of_next;
     if (job->of_next)
         job->of_next->of_at = job->of_at;
+    job->conn->jobs--;
     job->conn = NULL;
 }
 
@@ -255,6 +259,8 @@ int plx_offload(struct plx_conn *c, void (*work)(void *), void (*done)(struct pl
         return -EINVAL;
     if (c->phase > PLX__OPEN)
         return -EPIPE;
+    if (c->jobs == UINT16_MAX)
+        return -EAGAIN;
     struct plx__job *job = take_spare(l);
     if (!job)
         return -ENOMEM;
@@ -363,9 +369,13 @@ void plx__offload_run(struct plx_loop *l)
 
 void plx__offload_forget(struct plx_conn *c)
 {
-    while (c->jobs) {
-        atomic_store_explicit(&c->jobs->gone, true, memory_order_relaxed);
-        unlink_from(c->jobs);
+    struct plx__job *next;
+    for (struct plx__job *job = c->loop->jobs.all; c->jobs; job = next) {
+        next = job->of_next;
+        if (job->conn != c)
+            continue;
+        atomic_store_explicit(&job->gone, true, memory_order_relaxed);
+        unlink_from(job);
     }
 }
 

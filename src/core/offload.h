@@ -26,6 +26,7 @@ struct plx__jobs {
     unsigned out;                      /* with the pool, not yet back; under its lock */
     bool ending;                       /* the loop waits for these; likewise */
     atomic_bool due;                   /* `back` is not empty */
+    struct plx__job *all;              /* of connections that live */
     struct plx__job *spare;            /* to be used again: a steady state allocates nothing */
     unsigned nspare;
 };
