@@ -46,6 +46,7 @@ for model in threads select poll epoll epoll-et; do
 done
 
 # What each worker accepted is there too, and all of it adds up.
+: >ready.out # of the last one above
 "$pollux" serve --model poll --workers 3 --stats 24h >ready.out 2>server.err </dev/null &
 server=$!
 await ready.out "serve with three workers"
