@@ -183,8 +183,8 @@ static const struct opt options[] = {
      .arg = "NAME",
      .value = "exchange",
      .choice = explain_scenario,
-     .help = "What happens: `exchange`, six clients with a message each, or `buffer`, an answer "
-             "that is larger than the free buffer of the socket."},
+     .help = "What happens: `exchange`, six clients with a message each; `late`, only the first of "
+             "them; or `buffer`, an answer that is larger than the free buffer of the socket."},
     {.name = "svg",
      .kind = OPT_TEXT,
      .flags = OPT_FILE,

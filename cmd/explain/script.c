@@ -110,13 +110,21 @@ struct act {
     void (*play)(struct explain_script *);
 };
 
+#define ACT_LATE                                                                                   \
+    {                                                                                              \
+        "late", "A client that is late with its first message", late                               \
+    }
+
 static const struct act exchange[] = {
-    {"late", "A client that is late with its first message", late},
+    ACT_LATE,
     {"two", "Two clients at once, of which the first says nothing", two},
     {"large", "A message larger than the socket's buffers", large},
     {"halfclose", "A peer that half-closes and reads the rest", half_close},
     {"reset", "A peer that resets", reset},
     {NULL, NULL, NULL}};
+
+/* The figure of the books: one message, for which there is time to wait. */
+static const struct act one[] = {ACT_LATE, {NULL, NULL, NULL}};
 
 static const struct act buffer[] = {
     {"write", "A write larger than the socket's free buffer", write_large}, {NULL, NULL, NULL}};
@@ -127,8 +135,8 @@ struct scenario {
     size_t answer; /* bytes that the server answers with, 0 = what it was sent */
 };
 
-static const struct scenario scenarios[] = {{"exchange", exchange, 0},
-                                            {"buffer", buffer, (size_t)LARGE}};
+static const struct scenario scenarios[] = {
+    {"exchange", exchange, 0}, {"late", one, 0}, {"buffer", buffer, (size_t)LARGE}};
 
 const char *explain_scenario(size_t i)
 {

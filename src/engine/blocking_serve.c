@@ -126,13 +126,17 @@ static void send_all(struct plx_loop *l, struct plx__task *t, struct plx_conn *c
 {
     while (plx__conn_want(c) & PLX__WANT_WRITE) {
         struct iovec iov[IOV_MOST];
-        ssize_t n = plx__sys_send(c->fd, iov, plx__conn_outgoing(c, iov, IOV_MOST), MSG_NOSIGNAL);
+        int pieces = plx__conn_outgoing(c, iov, IOV_MOST);
+        ssize_t n = plx__sys_send(c->fd, iov, pieces, MSG_NOSIGNAL);
         int err = n < 0 ? errno : 0;
         PLX__COUNT(l, calls_send, 1);
         if (err == EINTR)
             continue;
-        plx__loop_waited(l, l->limits.write_ns > 0 ? with_lateness(l->limits.write_ns / 4)
-                                                   : PLX_FOREVER);
+        if (!err && (size_t)n == plx__iov_bytes(iov, pieces))
+            plx__loop_worked(l); /* as a rule it waited for nobody, so the clock is hardly asked */
+        else
+            plx__loop_waited(l, l->limits.write_ns > 0 ? with_lateness(l->limits.write_ns / 4)
+                                                       : PLX_FOREVER);
         if (err == EAGAIN || err == ENOBUFS) {
             PLX__COUNT(l, eagain, 1);
             note_ending(t, c);        /* the socket may be non-blocking for that reason */

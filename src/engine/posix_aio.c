@@ -39,7 +39,7 @@
 
 #define CONNECTIONS_MOST 1000 /* in the process: each may hold two helper threads */
 #define THREADS_MOST     (2 * CONNECTIONS_MOST + 48)
-#define READ_SIZE        16384
+#define READ_SIZE        PLX__INBUF /* each has one, of which that is memory what was received into */
 #define ACCEPT_BUDGET    64
 /* How long to wait before asking again for what there was no memory for. */
 #define SHORTAGE (20 * PLX_MSEC)
@@ -247,7 +247,9 @@ static int adopt(struct plx_loop *l, const struct plx__socket *s, struct plx_con
         atomic_fetch_sub(&connections, 1);
         return -EUSERS;
     }
-    struct aio_conn *ac = plx__sys_calloc(1, sizeof(*ac));
+    struct aio_conn *ac = plx__sys_malloc(sizeof(*ac));
+    if (ac)
+        memset(ac, 0, offsetof(struct aio_conn, buf)); /* the rest is not touched */
     int wfd = ac ? plx__sys_fcntl(s->fd, F_DUPFD_CLOEXEC, 0) : -1;
     struct plx_conn *c = wfd >= 0 ? plx__conn_new(l, s) : NULL;
     int rc = c ? 0 : ac && wfd < 0 ? -errno : -ENOMEM;
