@@ -122,8 +122,8 @@ void plx_abort(struct plx_conn *, int err);
  * what has not begun, and calls each done with NULL on the thread that ends it.
  *
  *   -EAGAIN  plx_loop_config.offload_queue pieces of work wait already (of all loops of the server;
- *            without a pool, of this connection), or no thread could be started: answer that the
- *            server is busy, or try again later
+ *            without a pool, of this connection), 65 535 of this connection are in progress, or no
+ *            thread could be started: answer that the server is busy, or try again later
  *   -EPIPE   after plx_finish(), or the connection is ended
  *   -EINVAL  work or done is NULL
  *   -ENOMEM

@@ -176,12 +176,6 @@ static void set_patience(struct plx_loop *l, struct plx_conn *c, int64_t wait, i
         *set = wait;
 }
 
-static void sleep_ns(int64_t ns)
-{
-    struct timespec ts = {.tv_sec = (time_t)(ns / PLX_SECOND), .tv_nsec = (long)(ns % PLX_SECOND)};
-    (void)plx__sys_clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
-}
-
 /* Waits at most `wait`, 0 = not at all. */
 static void receive(struct plx_loop *l, struct plx__task *t, struct plx_conn *c, int64_t wait)
 {
@@ -208,7 +202,7 @@ static void receive(struct plx_loop *l, struct plx__task *t, struct plx_conn *c,
 static void idle(struct plx_loop *l, int64_t wait)
 {
     const int64_t most = 50 * PLX_MSEC;
-    sleep_ns(wait < most ? wait : most);
+    plx__nap(wait < most ? wait : most);
     plx__loop_update(l);
 }
 
