@@ -174,7 +174,7 @@ struct json_t *explain_json(const struct explain_document *d)
 
     for (size_t i = 0; i < d->n; i++)
         json_array_append_new(models, run_json(&d->runs[i]));
-    return json_pack("{s:i, s:s, s:s, s:o, s:O, s:O, s:s, s:o}", "schema_version",
+    return json_pack("{s:i, s:s, s:s, s:o, s:O?, s:O?, s:s, s:o}", "schema_version",
                      EXPLAIN_SCHEMA_VERSION, "program", d->program, "version", d->version,
                      "scenario", text_or_null(d->scenario), "command", d->command, "machine",
                      d->machine, "machine_line", d->machine_line, "models", models);

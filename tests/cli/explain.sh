@@ -52,6 +52,13 @@ fi
 # What was written draws the same again.
 "$pollux" explain --from run.json --svg again.svg >again.txt || fail "explain --from: exit $?"
 cmp run.txt again.txt || fail "explain --from: another drawing"
+# What is missing in a document stays missing, and the rest is written.
+"$python" -c 'import json
+d = json.load(open("run.json"))
+del d["command"], d["machine"]
+json.dump(d, open("less.json", "w"))'
+"$pollux" explain --from less.json --json=less-again.json >less.txt || fail "explain --from less: exit $?"
+grep -q '"machine": *null' less-again.json || fail "explain --from less: a machine from nowhere"
 cmp run.svg again.svg || fail "explain --from: another figure"
 
 timeout 60 "$pollux" explain --scenario buffer --json=buffer.json >buffer.txt || fail "buffer: exit $?"
