@@ -91,6 +91,8 @@ enum plx__phase {
 #define PLX__F_FIN_SENT  0x2000u
 #define PLX__F_DRAINED   0x4000u /* on_drain is due */
 #define PLX__F_FINISH    0x8000u /* plx_finish() came before it was established */
+/* With none of these an open connection wants to read, and to write if anything is queued. */
+#define PLX__F_RARE (PLX__F_EOF | PLX__F_PAUSED | PLX__F_THROTTLED | PLX__F_HALF)
 
 struct plx_conn {
     struct plx__source source;
@@ -187,8 +189,7 @@ void plx__conn_connected(struct plx_conn *, int so_error); /* 0 or errno */
 unsigned plx__conn_want_rarely(const struct plx_conn *);
 static inline unsigned plx__conn_want(const struct plx_conn *c)
 {
-    const unsigned rare = PLX__F_EOF | PLX__F_PAUSED | PLX__F_THROTTLED | PLX__F_HALF;
-    if (c->phase == PLX__OPEN && !(c->flags & rare))
+    if (c->phase == PLX__OPEN && !(c->flags & PLX__F_RARE))
         return PLX__WANT_READ | (c->out_bytes ? PLX__WANT_WRITE : 0);
     return plx__conn_want_rarely(c);
 }
@@ -196,20 +197,13 @@ static inline unsigned plx__conn_want(const struct plx_conn *c)
  * on_drain, where they are due. */
 void plx__conn_pump(struct plx_conn *);
 
-/*
- * n > 0 bytes arrived, 0 = the peer's end, < 0 = -errno. The bytes are lent until
- * plx__conn_release(), so that output which repeats input (an echo) needs no copy if it is written
- * between the two.
- */
-void plx__conn_received(struct plx_conn *, const void *p, ssize_t n);
-void plx__conn_release(struct plx_conn *);
+/* What arrives and what is sent: flow.h. */
 /* Nothing more to read at the moment (EAGAIN): a draining connection ends here. */
 void plx__conn_quiet(struct plx_conn *);
 
 /* Up to `cap` pieces of the queue's front; they stay in place until plx__conn_sent(). */
 int plx__conn_outgoing(struct plx_conn *, struct iovec *, int cap);
-void plx__conn_sent(struct plx_conn *, ssize_t n); /* partial allowed; < 0 = -errno */
-void plx__conn_stalled(struct plx_conn *);         /* the socket takes no more: time it */
+void plx__conn_stalled(struct plx_conn *); /* the socket takes no more: time it */
 void plx__conn_fin_sent(struct plx_conn *);
 void plx__conn_end_if_both(struct plx_conn *);
 /* Judges the time limits; ends the connection if one has passed. Returns the next deadline. */
@@ -389,7 +383,8 @@ struct plx_loop {
     unsigned offload_threads, offload_queue;
     int64_t poll_pause_ns, tick_ns, warn_blocked_ns;
     struct plx_trace *trace;
-    bool observed; /* trace.h: the trace, or warnings of callbacks that hold the loop */
+    bool observed;  /* trace.h: the trace, or warnings of callbacks that hold the loop */
+    bool inspected; /* observed, or the bytes of messages are logged */
 
     int64_t now, start;
     uint32_t now_ms;

@@ -10,6 +10,8 @@
  * Holding. What a handler does not consume is joined with what arrives later; so is everything that
  * arrives while input is paused or throttled (a completion engine may have it in flight).
  */
+#include "core/flow.h"
+
 #include "core/core.h"
 #include "core/trace.h"
 
@@ -24,25 +26,30 @@ static bool takes_input(const struct plx_conn *c)
     return c->phase == PLX__OPEN && !plx__conn_holds_input(c);
 }
 
+/* How much of n bytes the handler has taken, by what it said; 0 = it takes no more. */
+static size_t taken(struct plx_conn *c, size_t n, ssize_t said)
+{
+    if (said > (ssize_t)n)
+        said = -EINVAL; /* it claims more than it was shown: a bug of its own */
+    if (said < 0)
+        plx__conn_fail(c, (int)said);
+    return said > 0 ? (size_t)said : 0;
+}
+
 /* Shows input to the handler until it takes no more. Returns how much it consumed. */
 static size_t consume(struct plx_conn *c, const unsigned char *p, size_t n)
 {
     const struct plx_handler *h = c->handler;
     if (!h->on_data)
         return n;
-    size_t off = 0;
-    while (off < n && takes_input(c)) {
+    size_t off = 0, some = 1;
+    while (some && off < n && takes_input(c)) {
         PLX__COUNT(c->loop, messages, 1);
         int64_t begin = plx__callback_begins(c);
-        ssize_t r = h->on_data(c, p + off, n - off);
-        plx__callback_ends(c, "on_data", begin, n - off, r);
-        if (r > (ssize_t)(n - off))
-            r = -EINVAL; /* the handler claims more than it was shown: a bug of its own */
-        if (r < 0)
-            plx__conn_fail(c, (int)r);
-        if (r <= 0)
-            break;
-        off += (size_t)r;
+        ssize_t said = h->on_data(c, p + off, n - off);
+        plx__callback_ends(c, "on_data", begin, n - off, said);
+        some = taken(c, n - off, said);
+        off += some;
     }
     return off;
 }
@@ -114,9 +121,48 @@ static void tell_eof_if_due(struct plx_conn *c)
         tell_eof(c);
 }
 
-void plx__conn_received(struct plx_conn *c, const void *p, ssize_t n)
+/* Input that the handler did not take is kept for it. */
+static void keep(struct plx_conn *c, const unsigned char *p, size_t n)
+{
+    bool joined = c->in != NULL;
+    if (n == 0 || c->phase != PLX__OPEN)
+        return;
+    if (hold(c, p, n) < 0)
+        plx__conn_fail(c, -ENOMEM);
+    else if (joined)
+        feed_held(c);
+    else if (takes_input(c) && n > c->loop->limits.input_cap)
+        plx__conn_fail(c, -EMSGSIZE);
+}
+
+void plx__conn_left_over(struct plx_conn *c, const unsigned char *p, size_t n, ssize_t said)
+{
+    size_t took = taken(c, n, said);
+    if (took)
+        took += consume(c, p + took, n - took);
+    keep(c, p + took, n - took);
+}
+
+static void take_bytes(struct plx_conn *c, const unsigned char *p, size_t n)
 {
     struct plx_loop *l = c->loop;
+    PLX__COUNT(l, bytes_in, n);
+    if (c->phase != PLX__LINGERING) /* a peer that never ends must not prolong the linger */
+        c->moved_ms = l->now_ms;
+    if (c->phase != PLX__OPEN)
+        return;
+    if (plx__logs(l, PLX_LOG_DEBUG))
+        plx__log_bytes(c, p, n);
+    size_t took = 0;
+    if (!c->in) {
+        plx__lend(c, p, n);
+        took = consume(c, p, n);
+    }
+    keep(c, p + took, n - took);
+}
+
+void plx__conn_received_rarely(struct plx_conn *c, const void *p, ssize_t n)
+{
     unsigned was = plx__conn_enter(c);
     if (n < 0) {
         plx__conn_fail(c, (int)n);
@@ -124,30 +170,7 @@ void plx__conn_received(struct plx_conn *c, const void *p, ssize_t n)
         c->flags |= PLX__F_EOF;
         tell_eof_if_due(c);
     } else {
-        PLX__COUNT(l, bytes_in, n);
-        if (c->phase != PLX__LINGERING) /* a peer that never ends must not prolong the linger */
-            c->moved_ms = l->now_ms;
-        if (c->phase == PLX__OPEN) {
-            if (plx__logs(l, PLX_LOG_DEBUG))
-                plx__log_bytes(c, p, (size_t)n);
-            size_t took = 0;
-            if (!c->in) {
-                l->lent.conn = c;
-                l->lent.base = l->lent.from = l->lent.to = p;
-                l->lent.end = l->lent.base + n;
-                took = consume(c, p, (size_t)n);
-            }
-            if (took < (size_t)n && c->phase == PLX__OPEN) {
-                size_t rest = (size_t)n - took;
-                bool joined = c->in != NULL;
-                if (hold(c, (const unsigned char *)p + took, rest) < 0)
-                    plx__conn_fail(c, -ENOMEM);
-                else if (joined)
-                    feed_held(c);
-                else if (takes_input(c) && rest > l->limits.input_cap)
-                    plx__conn_fail(c, -EMSGSIZE);
-            }
-        }
+        take_bytes(c, p, (size_t)n);
     }
     plx__conn_leave(c, was);
 }
@@ -220,13 +243,10 @@ static int settle_loan(struct plx_conn *c)
     return plx__outq_add(&c->out, &l->chunks, from, n);
 }
 
-void plx__conn_release(struct plx_conn *c)
+void plx__conn_keep_loan(struct plx_conn *c)
 {
-    if (c->loop->lent.conn != c)
-        return;
     if (settle_loan(c) < 0)
         plx__conn_fail(c, -ENOMEM);
-    c->loop->lent.conn = NULL;
 }
 
 /* Takes p[0..n) as borrowed if it is the lent input, right behind what is borrowed already. */
@@ -243,47 +263,66 @@ static bool borrow(struct plx_conn *c, const unsigned char *p, size_t n)
     return true;
 }
 
-int plx_send(struct plx_conn *c, const void *p, size_t n)
+/* What is rare is kept out of plx_send(), which then needs no register saved. */
+#define RARE __attribute__((noinline, cold))
+
+RARE static int throttle(struct plx_conn *c)
 {
-    struct plx_loop *l = c->loop;
-    if ((c->phase != PLX__OPEN && c->phase != PLX__CONNECTING) ||
-        (c->flags & (PLX__F_HALF | PLX__F_FINISH)))
-        return -EPIPE;
-    if (n > l->limits.queue_cap - c->out_bytes) {
-        plx__conn_fail(c, -ENOBUFS);
-        return -ENOBUFS;
-    }
-    if (n > 0 && !borrow(c, p, n)) {
-        if (settle_loan(c) < 0 || plx__outq_add(&c->out, &l->chunks, p, n) < 0) {
-            plx__conn_fail(c, -ENOMEM);
-            return -ENOMEM;
-        }
-    }
-    if (!c->out_bytes)
-        c->sent_ms = l->now_ms;
-    c->out_bytes += n;
-    if (n > 0 && !(c->flags & PLX__F_BUSY))
-        plx__conn_dirty(c);
-    if (c->out_bytes <= l->limits.high_water)
-        return 0;
     if (!(c->flags & PLX__F_THROTTLED)) {
         c->flags |= PLX__F_THROTTLED;
-        PLX__COUNT(l, throttled, 1);
+        PLX__COUNT(c->loop, throttled, 1);
     }
     return 1;
 }
 
+RARE static void outside_callback(struct plx_conn *c)
+{
+    plx__conn_dirty(c);
+}
+
+/* n bytes are to be sent, and lie where they are found. */
+static inline int queued(struct plx_conn *c, size_t n)
+{
+    const struct plx_loop *l = c->loop;
+    if (!c->out_bytes)
+        c->sent_ms = l->now_ms;
+    c->out_bytes += n;
+    if (__builtin_expect(n > 0 && !(c->flags & PLX__F_BUSY), 0))
+        outside_callback(c);
+    return __builtin_expect(c->out_bytes <= l->limits.high_water, 1) ? 0 : throttle(c);
+}
+
+RARE static int refuse(struct plx_conn *c, int err)
+{
+    plx__conn_fail(c, err);
+    return err;
+}
+
+__attribute__((noinline)) static int send_copied(struct plx_conn *c, const void *p, size_t n)
+{
+    if (settle_loan(c) < 0 || plx__outq_add(&c->out, &c->loop->chunks, p, n) < 0)
+        return refuse(c, -ENOMEM);
+    return queued(c, n);
+}
+
+PLX__HOT int plx_send(struct plx_conn *c, const void *p, size_t n)
+{
+    if (c->phase > PLX__OPEN || (c->flags & (PLX__F_HALF | PLX__F_FINISH)))
+        return -EPIPE;
+    if (n > c->loop->limits.queue_cap - c->out_bytes)
+        return refuse(c, -ENOBUFS);
+    return n == 0 || borrow(c, p, n) ? queued(c, n) : send_copied(c, p, n);
+}
+
 int plx__conn_outgoing(struct plx_conn *c, struct iovec *iov, int cap)
 {
-    struct plx_loop *l = c->loop;
-    int n = c->out.head ? plx__outq_iov(&c->out, iov, cap) : 0;
+    int n = plx__outq_iov(&c->out, iov, cap);
     if (n < cap && borrows(c))
-        iov[n++] = (struct iovec){.iov_base = (void *)(uintptr_t)l->lent.from,
-                                  .iov_len = (size_t)(l->lent.to - l->lent.from)};
+        iov[n++] = plx__conn_loan(c);
     return n;
 }
 
-void plx__conn_sent(struct plx_conn *c, ssize_t n)
+void plx__conn_sent_rarely(struct plx_conn *c, ssize_t n)
 {
     struct plx_loop *l = c->loop;
     if (n < 0) {

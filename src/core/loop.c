@@ -20,14 +20,14 @@
 #include <string.h>
 #include <time.h>
 
-int64_t plx__clock(void)
+PLX__HOT int64_t plx__clock(void)
 {
     struct timespec ts;
     plx__sys_clock_gettime(CLOCK_MONOTONIC, &ts);
     return (int64_t)ts.tv_sec * PLX_SECOND + ts.tv_nsec;
 }
 
-int64_t plx__clock_coarse(void)
+PLX__HOT int64_t plx__clock_coarse(void)
 {
 #ifdef CLOCK_MONOTONIC_COARSE
     struct timespec ts;
@@ -50,7 +50,7 @@ static void set_now(struct plx_loop *l, int64_t now)
     l->now_ms = (uint32_t)((now - l->start) / PLX_MSEC);
 }
 
-void plx__loop_update(struct plx_loop *l)
+PLX__HOT void plx__loop_update(struct plx_loop *l)
 {
     set_now(l, plx__clock());
 }
@@ -68,7 +68,7 @@ void plx__loop_update(struct plx_loop *l)
 #define LATE_PART 128
 #define LATE_MOST (100 * PLX_MSEC)
 
-void plx__loop_waited(struct plx_loop *l, int64_t timeout_ns)
+PLX__HOT void plx__loop_waited(struct plx_loop *l, int64_t timeout_ns)
 {
     int64_t before = l->now;
     plx__loop_update(l);
@@ -88,7 +88,7 @@ void plx__loop_waited(struct plx_loop *l, int64_t timeout_ns)
  * message about one percent. */
 #define SHORT_WORK (5 * PLX_MSEC) /* by the coarse clock, so up to a tick more in truth */
 
-void plx__loop_worked(struct plx_loop *l)
+PLX__HOT void plx__loop_worked(struct plx_loop *l)
 {
     int64_t before = l->now;
     uint32_t before_ms = l->now_ms;

@@ -16,6 +16,7 @@
 #define POLLUX_CORE_SYS_H
 
 #include <aio.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -43,41 +44,101 @@ struct io_uring;
 struct io_uring_params;
 struct io_uring_sqe;
 
-/* In a process with several threads glibc's recv(3) and send(3) are cancellation points, and to
- * open and close each of them takes four locked instructions per message (nptl/cancellation.c).
- * Nobody cancels a thread of ours, so the two calls that every message takes are made by number. A
- * sanitizer must see them by name: what they write, and whom they synchronize. */
-#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#include <sys/syscall.h>
-#endif
-#if defined(__has_feature)
+/*
+ * recv(2) and send(2), which every message takes, without the C library in between. In a process
+ * with several threads glibc's are cancellation points, and to open and close each of them takes
+ * four locked instructions (nptl/cancellation.c); nobody cancels a thread of ours. And a process
+ * for each connection finds none of its pages in the translation buffer when its turn comes, so
+ * each page less is worth half a per cent of a message (docs/performance.md).
+ *
+ * How a call is made: syscall(2), "Architecture calling conventions". A sanitizer must see them by
+ * name: what they write, and whom they synchronize.
+ */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define PLX__BY_NAME 1
+#elif defined(__has_feature) /* clang */
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#undef SYS_recvfrom
+#define PLX__BY_NAME 1
 #endif
+#endif
+
+#if !defined(PLX__BY_NAME) && defined(__linux__) && defined(__x86_64__) && !defined(__ILP32__)
+#include <sys/syscall.h>
+static inline long plx__kernel(long number, long fd, const void *p, size_t n, long flags)
+{
+    register long flags_r10 __asm__("r10") = flags;
+    register long addr_r8 __asm__("r8") = 0;
+    register long length_r9 __asm__("r9") = 0;
+    long rc;
+    __asm__ volatile("syscall"
+                     : "=a"(rc)
+                     : "0"(number), "D"(fd), "S"(p), "d"(n), "r"(flags_r10), "r"(addr_r8),
+                       "r"(length_r9)
+                     : "rcx", "r11", "memory");
+    return rc;
+}
+#define PLX__KERNEL 1
+#elif !defined(PLX__BY_NAME) && defined(__linux__) && defined(__aarch64__)
+#include <sys/syscall.h>
+static inline long plx__kernel(long number, long fd, const void *p, size_t n, long flags)
+{
+    register long number_x8 __asm__("x8") = number;
+    register long x0 __asm__("x0") = fd;
+    register long x1 __asm__("x1") = (long)p;
+    register long x2 __asm__("x2") = (long)n;
+    register long x3 __asm__("x3") = flags;
+    register long x4 __asm__("x4") = 0;
+    register long x5 __asm__("x5") = 0;
+    __asm__ volatile("svc 0"
+                     : "+r"(x0)
+                     : "r"(number_x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+                     : "memory");
+    return x0;
+}
+#define PLX__KERNEL 1
+#endif
+
+#ifdef PLX__KERNEL
+static inline ssize_t plx__as_libc(long rc)
+{
+    if (__builtin_expect(rc < 0, 0)) {
+        errno = (int)-rc;
+        return -1;
+    }
+    return rc;
+}
 #endif
 
 static inline ssize_t plx__do_recv(int fd, void *p, size_t n, int flags)
 {
-#if defined(SYS_recvfrom) && defined(SYS_sendto) /* some systems have only socketcall(2) */
-    return syscall(SYS_recvfrom, fd, p, n, flags, NULL, NULL);
+#ifdef PLX__KERNEL
+    return plx__as_libc(plx__kernel(SYS_recvfrom, fd, p, n, flags));
 #else
     return recv(fd, p, n, flags);
+#endif
+}
+
+static inline ssize_t plx__do_send_piece(int fd, const void *p, size_t n, int flags)
+{
+#ifdef PLX__KERNEL
+    return plx__as_libc(plx__kernel(SYS_sendto, fd, p, n, flags));
+#else
+    return send(fd, p, n, flags);
 #endif
 }
 
 /* Several pieces take a sendmsg(2), whose description of them the kernel must copy in first. */
 static inline ssize_t plx__do_send(int fd, struct iovec *iov, int n, int flags)
 {
-    if (n != 1) {
-        struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)n};
-        return sendmsg(fd, &msg, flags);
-    }
-#if defined(SYS_recvfrom) && defined(SYS_sendto)
-    return syscall(SYS_sendto, fd, iov->iov_base, iov->iov_len, flags, NULL, 0);
-#else
-    return send(fd, iov->iov_base, iov->iov_len, flags);
-#endif
+    if (n == 1)
+        return plx__do_send_piece(fd, iov->iov_base, iov->iov_len, flags);
+    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)n};
+    return sendmsg(fd, &msg, flags);
 }
+
+/* What every message passes through lies side by side, in few pages: the linker puts together what
+ * is marked (ld's .text.hot). */
+#define PLX__HOT __attribute__((hot))
 
 static inline size_t plx__iov_bytes(const struct iovec *iov, int n)
 {
@@ -234,6 +295,14 @@ static inline const struct plx__sys *plx__seam_get(void)
     }
 PLX__SYS_ALL(PLX__WRAPPER)
 #undef PLX__WRAPPER
+
+/* plx__sys_send() of one piece, which then needs no description in memory. */
+ssize_t plx__seam_send_piece(int fd, const void *p, size_t n, int flags);
+static inline ssize_t plx__sys_send_piece(int fd, const void *p, size_t n, int flags)
+{
+    return __builtin_expect(plx__seam_get() != NULL, 0) ? plx__seam_send_piece(fd, p, n, flags)
+                                                        : plx__do_send_piece(fd, p, n, flags);
+}
 
 static inline void plx__sys_prepared(struct io_uring_sqe *sqe)
 {

@@ -222,6 +222,7 @@ static const struct plx__sys traced = {
 void plx__observe(struct plx_loop *l)
 {
     l->observed = l->trace || l->warn_blocked_ns > 0;
+    l->inspected = l->observed || plx__logs(l, PLX_LOG_DEBUG);
 }
 
 static void warn(struct plx_conn *c, const char *name, int64_t took)

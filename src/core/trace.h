@@ -25,7 +25,7 @@ void plx__trace_enter(const struct plx_loop *);
 /* The thread, or a forked child, begins anew. */
 void plx__trace_leave(void);
 
-/* The loop's trace is set, or its time for warnings: look on from now on. */
+/* The loop's trace, its time for warnings and its log are set: look on from now on. */
 void plx__observe(struct plx_loop *);
 
 /* For a loop that is observed; use the wrappers below. */

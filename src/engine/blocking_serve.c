@@ -13,13 +13,13 @@
 #include "engine/blocking.h"
 
 #include "core/trace.h"
+#include "engine/send.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <time.h>
 
-#define IOV_MOST 16
 /* Below this the kernel's timer wheel is late by a tick only (63 of 4 ms). */
 #define WHEEL_EXACT (250 * PLX_MSEC)
 
@@ -122,33 +122,38 @@ static int64_t with_lateness(int64_t ns)
     return ns + ns / 8;
 }
 
-static void send_all(struct plx_loop *l, struct plx__task *t, struct plx_conn *c)
+/* A send that was not taken whole, or failed. */
+__attribute__((noinline, cold)) static void send_again(struct plx_loop *l, struct plx__task *t,
+                                                       struct plx_conn *c, ssize_t n)
 {
-    while (plx__conn_want(c) & PLX__WANT_WRITE) {
-        struct iovec iov[IOV_MOST];
-        int pieces = plx__conn_outgoing(c, iov, IOV_MOST);
-        ssize_t n = plx__sys_send(c->fd, iov, pieces, MSG_NOSIGNAL);
-        int err = n < 0 ? errno : 0;
-        PLX__COUNT(l, calls_send, 1);
-        if (err == EINTR)
-            continue;
-        if (!err && (size_t)n == plx__iov_bytes(iov, pieces))
-            plx__loop_worked(l); /* as a rule it waited for nobody, so the clock is hardly asked */
+    int err = n < 0 ? errno : 0;
+    if (err == EINTR)
+        return;
+    plx__loop_waited(l,
+                     l->limits.write_ns > 0 ? with_lateness(l->limits.write_ns / 4) : PLX_FOREVER);
+    if (err == EAGAIN || err == ENOBUFS) {
+        PLX__COUNT(l, eagain, 1);
+        note_ending(t, c);        /* the socket may be non-blocking for that reason */
+        (void)plx__conn_judge(c); /* SO_SNDTIMEO: nothing was taken for so long */
+        return;
+    }
+    plx__conn_sent(c, err ? cause(t, err) : n);
+}
+
+PLX__HOT static void send_all(struct plx_loop *l, struct plx__task *t, struct plx_conn *c)
+{
+    do {
+        struct plx__sending s = plx__send_once(c, MSG_NOSIGNAL);
+        if (plx__sent_whole(s))
+            plx__conn_sent(c, s.took);
         else
-            plx__loop_waited(l, l->limits.write_ns > 0 ? with_lateness(l->limits.write_ns / 4)
-                                                       : PLX_FOREVER);
-        if (err == EAGAIN || err == ENOBUFS) {
-            PLX__COUNT(l, eagain, 1);
-            note_ending(t, c);        /* the socket may be non-blocking for that reason */
-            (void)plx__conn_judge(c); /* SO_SNDTIMEO: nothing was taken for so long */
-            continue;
-        }
-        plx__conn_sent(c, err ? cause(t, err) : n);
+            send_again(l, t, c, s.took);
         /* A generator fills its queue again from on_drain. Between two rounds the peer's input,
          * its end above all, gets its turn. */
-        if (c->flags & PLX__F_RESUME)
+        if (!c->out_bytes || (c->flags & PLX__F_RESUME))
             return;
-    }
+        plx__loop_worked(l); /* as a rule it waited for nobody, so the clock is hardly asked */
+    } while (plx__conn_want(c) & PLX__WANT_WRITE);
 }
 
 /* The time recv may take: until a limit or a timer. INT64_MAX = for ever. */
@@ -177,7 +182,8 @@ static void set_patience(struct plx_loop *l, struct plx_conn *c, int64_t wait, i
 }
 
 /* Waits at most `wait`, 0 = not at all. */
-static void receive(struct plx_loop *l, struct plx__task *t, struct plx_conn *c, int64_t wait)
+PLX__HOT static void receive(struct plx_loop *l, struct plx__task *t, struct plx_conn *c,
+                             int64_t wait)
 {
     ssize_t n = plx__sys_recv(c->fd, l->inbuf, PLX__INBUF, wait ? 0 : MSG_DONTWAIT);
     PLX__COUNT(l, calls_recv, 1);
@@ -222,12 +228,28 @@ static void await_connect(struct plx_loop *l, struct plx_conn *c, int64_t wait)
     plx__conn_connected(c, err);
 }
 
-static void serve(struct plx_loop *l, struct plx__task *t, struct plx_conn *c)
+/* Right after an ordinary message: nothing to do but to wait for the next, as long as before. */
+static bool usual(const struct plx_loop *l, const struct plx__task *t, const struct plx_conn *c,
+                  int64_t rcv_timeout)
+{
+    return c->phase == PLX__OPEN && plx__conn_want(c) == PLX__WANT_READ &&
+           c->moved_ms == l->now_ms && !(c->flags & (PLX__F_DRAINING | PLX__F_RESUME)) &&
+           !c->jobs && (rcv_timeout != INT64_MAX || l->limits.idle_ns <= 0) && !l->ntimers &&
+           !plx__offload_due(&l->jobs) &&
+           !atomic_load_explicit(&l->has_posted, memory_order_acquire) && !ending(t);
+}
+
+PLX__HOT static void serve(struct plx_loop *l, struct plx__task *t, struct plx_conn *c)
 {
     int64_t rcv_timeout = INT64_MAX;
     if (l->limits.write_ns > 0)
         (void)set_timeout(l, c->fd, SO_SNDTIMEO, l->limits.write_ns / 4 + PLX_MSEC);
     for (;;) {
+        plx__loop_worked(l);
+        if (__builtin_expect(usual(l, t, c, rcv_timeout), 1)) {
+            receive(l, t, c, rcv_timeout);
+            continue;
+        }
         plx__loop_chores(l);
         plx__conn_pump(c);
         plx__loop_worked(l);
@@ -265,7 +287,7 @@ static void serve(struct plx_loop *l, struct plx__task *t, struct plx_conn *c)
     }
 }
 
-void plx__blocking_serve(struct plx_loop *l, struct plx__task *t)
+PLX__HOT void plx__blocking_serve(struct plx_loop *l, struct plx__task *t)
 {
     sigset_t urgent;
     sigemptyset(&urgent);

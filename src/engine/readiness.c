@@ -16,8 +16,8 @@
  *
  * Busy polling is a selector that calls everything ready: spurious readiness is legal.
  */
-#include "core/core.h"
 #include "core/sys.h"
+#include "engine/send.h"
 #include "selector/backends.h"
 #include "selector/pollset.h"
 
@@ -38,7 +38,6 @@
 #define ACCEPT_BUDGET 64
 /* How long the kernel is left alone that had no memory or no buffers for us. */
 #define SHORTAGE (10 * PLX_MSEC)
-#define IOV_MOST 16
 
 struct reactor {
     struct plx_selector *sel;
@@ -68,50 +67,63 @@ static void run_later(struct reactor *r, struct plx_conn *c)
     r->run = c;
 }
 
-static ssize_t send_once(struct plx_conn *c, size_t *asked)
+/* What became of a send that was not taken whole. True: another may follow. */
+__attribute__((noinline)) static bool send_again(struct plx_loop *l, struct plx_conn *c, ssize_t n)
 {
-    struct iovec iov[IOV_MOST];
-    int n = plx__conn_outgoing(c, iov, IOV_MOST);
-    *asked = 0;
-    for (int i = 0; i < n; i++)
-        *asked += iov[i].iov_len;
-    PLX__COUNT(c->loop, calls_send, 1);
-    return plx__sys_send(c->fd, iov, n, MSG_NOSIGNAL);
+    struct reactor *r = l->state;
+    if (n < 0 && errno == EINTR)
+        return true;
+    /* ENOBUFS: the interface's queue is full; it drains like a socket buffer (send(2)). But the
+     * socket itself has room as before, so no edge will tell: it is tried again in a while. */
+    if (n < 0 && (errno == EAGAIN || errno == ENOBUFS)) {
+        bool told = errno == EAGAIN || !edge(r);
+        PLX__COUNT(l, eagain, 1);
+        c->eng.ready.may_write = !told;
+        plx__conn_stalled(c);
+        if (!told) {
+            r->starved = true;
+            run_later(r, c);
+        }
+        return false;
+    }
+    plx__conn_sent(c, n < 0 ? -errno : n);
+    r->progress = true;
+    if (n >= 0) { /* a short count: full (epoll(7)) */
+        c->eng.ready.may_write = 0;
+        plx__conn_stalled(c);
+    }
+    return false;
+}
+
+/* True: another send may follow. */
+static inline bool send_some(struct plx_loop *l, struct plx_conn *c)
+{
+    struct reactor *r = l->state;
+    struct plx__sending s = plx__send_once(c, MSG_NOSIGNAL);
+    if (!plx__sent_whole(s))
+        return send_again(l, c, s.took);
+    plx__conn_sent(c, s.took);
+    r->progress = true;
+    return true;
 }
 
 static void write_some(struct plx_loop *l, struct plx_conn *c)
 {
-    struct reactor *r = l->state;
     for (int i = 0; i < WRITE_BUDGET && (plx__conn_want(c) & PLX__WANT_WRITE); i++) {
-        size_t asked;
-        ssize_t n = send_once(c, &asked);
-        if (n < 0 && errno == EINTR)
-            continue;
-        /* ENOBUFS: the interface's queue is full; it drains like a socket buffer (send(2)). But the
-         * socket itself has room as before, so no edge will tell: it is tried again in a while. */
-        if (n < 0 && (errno == EAGAIN || errno == ENOBUFS)) {
-            bool told = errno == EAGAIN || !edge(r);
-            PLX__COUNT(l, eagain, 1);
-            c->eng.ready.may_write = !told;
-            plx__conn_stalled(c);
-            if (!told) {
-                r->starved = true;
-                run_later(r, c);
-            }
+        if (!send_some(l, c))
             return;
-        }
-        plx__conn_sent(c, n < 0 ? -errno : n);
-        r->progress = true;
-        if (n < 0)
-            return;
-        if ((size_t)n < asked) { /* a short count: full (epoll(7)) */
-            c->eng.ready.may_write = 0;
-            plx__conn_stalled(c);
-            return;
-        }
     }
     if (plx__conn_want(c) & PLX__WANT_WRITE)
-        run_later(r, c);
+        run_later(l->state, c);
+}
+
+/* The usual answer is one piece. */
+static inline void answer(struct plx_loop *l, struct plx_conn *c)
+{
+    if (!c->eng.ready.may_write || !(plx__conn_want(c) & PLX__WANT_WRITE))
+        return;
+    if (send_some(l, c) && __builtin_expect(c->out_bytes != 0, 0))
+        write_some(l, c);
 }
 
 /* Whether what came in says that there is nothing more. */
@@ -121,14 +133,19 @@ static bool drained(const struct reactor *r, const struct plx_conn *c, ssize_t n
            !(c->flags & PLX__F_DRAINING);
 }
 
-static void read_some(struct plx_loop *l, struct plx_conn *c)
+/* Nobody will say again that there is something to read. */
+static bool to_the_end(const struct reactor *r, const struct plx_conn *c)
+{
+    return edge(r) || (c->flags & PLX__F_DRAINING);
+}
+
+PLX__HOT static void read_some(struct plx_loop *l, struct plx_conn *c)
 {
     struct reactor *r = l->state;
-    bool to_the_end = edge(r) || (c->flags & PLX__F_DRAINING);
     int budget = READ_BUDGET;
     while (plx__conn_want(c) & PLX__WANT_READ) {
         if (budget-- == 0) {
-            if (to_the_end) /* else it is reported again */
+            if (to_the_end(r, c)) /* else it is reported again */
                 run_later(r, c);
             return;
         }
@@ -144,10 +161,9 @@ static void read_some(struct plx_loop *l, struct plx_conn *c)
         }
         r->progress = true;
         plx__conn_received(c, l->inbuf, n < 0 ? -errno : n);
-        if (c->eng.ready.may_write && (plx__conn_want(c) & PLX__WANT_WRITE))
-            write_some(l, c);
+        answer(l, c);
         plx__conn_release(c);
-        if (!to_the_end && n < PLX__INBUF) /* a full buffer: there is more, without a wait */
+        if (n < PLX__INBUF && !to_the_end(r, c)) /* a full buffer: there is more, without a wait */
             return;
         if (drained(r, c, n)) {
             c->eng.ready.may_read = 0;
@@ -201,12 +217,10 @@ static bool waits_to_read(const struct reactor *r, const struct plx_conn *c)
     return edge(r) ? c->eng.ready.armed && !c->eng.ready.may_read : c->eng.ready.armed == PLX_READ;
 }
 
-static void settle(struct plx_loop *l, struct plx_conn *c)
+static void settle_rarely(struct plx_loop *l, struct plx_conn *c)
 {
     struct reactor *r = l->state;
     unsigned want = plx__conn_want(c);
-    if (want == PLX__WANT_READ && !(c->flags & PLX__F_DRAINING) && waits_to_read(r, c))
-        return;
     if ((want & PLX__WANT_READ) && (c->flags & PLX__F_DRAINING))
         read_some(l, c);
     if ((plx__conn_want(c) & PLX__WANT_WRITE) && c->eng.ready.may_write)
@@ -240,6 +254,14 @@ static void settle(struct plx_loop *l, struct plx_conn *c)
     }
 }
 
+static inline void settle(struct plx_loop *l, struct plx_conn *c)
+{
+    bool usual = plx__conn_want(c) == PLX__WANT_READ && !(c->flags & PLX__F_DRAINING) &&
+                 waits_to_read(l->state, c);
+    if (__builtin_expect(!usual, 0))
+        settle_rarely(l, c);
+}
+
 static void glance(struct plx_loop *l, struct plx_conn *c)
 {
     c->eng.ready.may_read = 1;
@@ -265,7 +287,7 @@ static int adopt(struct plx_loop *l, const struct plx__socket *s, struct plx_con
 
 /* ---- events ---- */
 
-static void on_conn(struct plx_loop *l, struct plx_conn *c, unsigned events)
+static void on_change(struct plx_loop *l, struct plx_conn *c, unsigned events)
 {
     if (c->flags & PLX__F_DEAD) /* ended earlier in this batch; its memory lives to the end of it */
         return;
@@ -293,6 +315,17 @@ static void on_conn(struct plx_loop *l, struct plx_conn *c, unsigned events)
         c->eng.ready.may_read = 1;
         read_some(l, c);
     }
+    settle(l, c);
+}
+
+static inline void on_conn(struct plx_loop *l, struct plx_conn *c, unsigned events)
+{
+    if (__builtin_expect(events != PLX_READ || c->phase != PLX__OPEN, 0)) {
+        on_change(l, c, events);
+        return;
+    }
+    c->eng.ready.may_read = 1;
+    read_some(l, c);
     settle(l, c);
 }
 
@@ -386,15 +419,23 @@ static void run_listed(struct plx_loop *l)
     }
 }
 
-static void dispatch(struct plx_loop *l, const struct plx_ready *ev)
+static void on_other(struct plx_loop *l, const struct plx_ready *ev)
 {
     struct reactor *r = l->state;
     switch ((enum plx__kind)((struct plx__source *)ev->data)->kind) {
-    case PLX__CONN: on_conn(l, ev->data, ev->events); break;
+    case PLX__CONN: break; /* dispatch() */
     case PLX__LISTENER: on_listener(l, ev->data); break;
     case PLX__WATCH: on_watch(l, ev->data, ev->events); break;
     case PLX__WAKE: plx__wake_clear(&r->wake); break;
     }
+}
+
+static inline void dispatch(struct plx_loop *l, const struct plx_ready *ev)
+{
+    if (__builtin_expect(((struct plx__source *)ev->data)->kind == PLX__CONN, 1))
+        on_conn(l, ev->data, ev->events);
+    else
+        on_other(l, ev);
 }
 
 static void count_calls(struct plx_loop *l)
@@ -415,7 +456,7 @@ static void pause_pass(struct plx_loop *l, int64_t timeout_ns)
     plx__nap(timeout_ns >= 0 && timeout_ns < ns ? timeout_ns : ns);
 }
 
-static int turn(struct plx_loop *l, int64_t timeout_ns)
+PLX__HOT static int turn(struct plx_loop *l, int64_t timeout_ns)
 {
     struct reactor *r = l->state;
     if (r->run && r->starved && !r->hot && (timeout_ns < 0 || timeout_ns > SHORTAGE))

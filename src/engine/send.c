@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* See send.h. A system call that does not wait costs less than a request and its completion. */
+/* See send.h. */
 #include "engine/send.h"
-
-#include "core/sys.h"
 
 #include <errno.h>
 
 #define IOV_MOST 16
 
-void plx__send_now(struct plx_conn *c)
+struct plx__sending plx__send_queue(struct plx_conn *c, int flags)
 {
-    while (plx__conn_want(c) & PLX__WANT_WRITE) {
-        struct iovec iov[IOV_MOST];
-        int pieces = plx__conn_outgoing(c, iov, IOV_MOST);
-        size_t asked = 0;
-        for (int i = 0; i < pieces; i++)
-            asked += iov[i].iov_len;
-        ssize_t n = plx__sys_send(c->fd, iov, pieces, MSG_NOSIGNAL | MSG_DONTWAIT);
-        int err = n < 0 ? errno : 0;
-        PLX__COUNT(c->loop, calls_send, 1);
+    struct iovec iov[IOV_MOST];
+    int pieces = plx__conn_outgoing(c, iov, IOV_MOST);
+    return (struct plx__sending){.asked = plx__iov_bytes(iov, pieces),
+                                 .took = plx__sys_send(c->fd, iov, pieces, flags)};
+}
+
+void plx__send_rest(struct plx_conn *c)
+{
+    do {
+        struct plx__sending s = plx__send_once(c, MSG_NOSIGNAL | MSG_DONTWAIT);
+        int err = s.took < 0 ? errno : 0;
         if (err == EINTR)
             continue;
         /* ENOBUFS: the interface's queue is full; it drains like a socket buffer (send(2)). */
@@ -26,10 +26,10 @@ void plx__send_now(struct plx_conn *c)
             PLX__COUNT(c->loop, eagain, 1);
             return;
         }
-        plx__conn_sent(c, err ? -err : n);
-        if (err || (size_t)n < asked)
+        plx__conn_sent(c, err ? -err : s.took);
+        if (!plx__sent_whole(s))
             return;
         if (c->flags & PLX__F_RESUME) /* a generator: others have their turn */
             return;
-    }
+    } while (plx__conn_want(c) & PLX__WANT_WRITE);
 }

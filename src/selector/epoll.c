@@ -131,7 +131,7 @@ static int wait_for(struct epoll_state *s, int cap, int64_t timeout_ns)
     return rc < 0 ? -errno : rc;
 }
 
-static int epoll_await(void *state, struct plx_event *out, int cap, int64_t timeout_ns)
+PLX__HOT static int epoll_await(void *state, struct plx_event *out, int cap, int64_t timeout_ns)
 {
     struct epoll_state *s = state;
     void *events = s->events;

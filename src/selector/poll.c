@@ -44,7 +44,7 @@ static int wait_for(struct poll_state *s, int64_t timeout_ns)
     return rc < 0 ? -errno : rc;
 }
 
-static int poll_wait(void *state, struct plx_event *out, int cap, int64_t timeout_ns)
+PLX__HOT static int poll_wait(void *state, struct plx_event *out, int cap, int64_t timeout_ns)
 {
     struct poll_state *s = state;
     int ready = wait_for(s, timeout_ns);

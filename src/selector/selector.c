@@ -278,11 +278,11 @@ static int sift(struct plx_selector *s, int n, struct plx_ready *out)
     for (int i = 0; i < n; i++) {
         const struct plx_event *ev = &s->events[i];
         const struct entry *e = find(s, ev->fd);
-        if (ev->tag && (!e || e->tag != ev->tag)) {
-            orphans = true;
+        if (__builtin_expect(!e || (ev->tag && e->tag != ev->tag), 0)) {
+            orphans |= ev->tag != 0;
             continue;
         }
-        unsigned events = e ? ev->events & (e->events | REPORTED) : 0;
+        unsigned events = ev->events & (e->events | REPORTED);
         if (events)
             out[kept++] = (struct plx_ready){.fd = ev->fd, .events = events, .data = e->data};
     }
@@ -304,7 +304,8 @@ static int64_t deadline_after(int64_t timeout_ns)
     return timeout_ns > INT64_MAX - now ? INT64_MAX : now + timeout_ns;
 }
 
-int plx__selector_wait(struct plx_selector *s, struct plx_ready *out, int cap, int64_t timeout_ns)
+PLX__HOT int plx__selector_wait(struct plx_selector *s, struct plx_ready *out, int cap,
+                                int64_t timeout_ns)
 {
     if (cap < 1)
         return -EINVAL;

@@ -9,7 +9,7 @@
 
 #include "fuzz.h"
 
-#include "core/core.h"
+#include "core/flow.h"
 
 #include <errno.h>
 

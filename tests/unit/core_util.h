@@ -3,7 +3,7 @@
 #ifndef POLLUX_TEST_CORE_UTIL_H
 #define POLLUX_TEST_CORE_UTIL_H
 
-#include "core/core.h"
+#include "core/flow.h"
 
 #include <errno.h>
 #include <setjmp.h>
