@@ -369,17 +369,14 @@ void plx__conn_connected(struct plx_conn *c, int so_error)
 
 /* ---- time limits ---- */
 
-/* Nanoseconds left of `limit` since `then`; a limit that is off never ends. So that no limit is
- * early, it is rounded up by what the stamps may be behind: the work in which a byte moved, if it
- * was too short to be stamped anew, and two milliseconds, the clock's own and that of
- * plx__loop_worked(). */
+/* Nanoseconds left of `limit` since `then`; a limit that is off never ends. */
 static int64_t left(const struct plx_conn *c, uint32_t then, int64_t limit)
 {
     if (limit <= 0)
         return INT64_MAX;
     int32_t since =
         (int32_t)(c->loop->now_ms - then); /* negative: moved after the time judged by */
-    return limit + PLX__LONG_WORK + 2 * PLX_MSEC - (since > 0 ? since : 0) * PLX_MSEC;
+    return limit + PLX__LIMIT_MARGIN - (since > 0 ? since : 0) * PLX_MSEC;
 }
 
 /*

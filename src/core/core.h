@@ -453,6 +453,10 @@ void plx__loop_waited(struct plx_loop *, int64_t timeout_ns);
 /* The same after callbacks have run; after short ones `now` may be left as it is. What moved in
  * work of at least PLX__LONG_WORK is stamped with its end, else with its beginning. */
 #define PLX__LONG_WORK (20 * PLX_MSEC)
+/* So that no limit is early, each is longer by what the stamps may be behind: the work in which a
+ * byte moved, if it was too short to be stamped anew, and two milliseconds, the clock's own and
+ * that of plx__loop_worked(). */
+#define PLX__LIMIT_MARGIN (PLX__LONG_WORK + 2 * PLX_MSEC)
 void plx__loop_worked(struct plx_loop *);
 /* Empties the list of connections whose wants changed; linked by `next`, first come first. */
 static inline struct plx_conn *plx__loop_take_dirty(struct plx_loop *l)
@@ -525,6 +529,9 @@ struct plx__engine_ops {
     /* The wants of a connection changed outside its own events. */
     void (*settle)(struct plx_loop *, struct plx_conn *);
     int (*watch)(struct plx_loop *, struct plx_watch *, unsigned old, unsigned now);
+    /* Judges the time limits of connections that the loop's thread cannot reach. When to do so
+     * next, INT64_MAX = there are none. NULL: there are no such connections. */
+    int64_t (*judge)(struct plx_loop *);
     /* Waits and handles. Number of events, 0 after the timeout, -EINTR, or a lasting -errno. */
     int (*turn)(struct plx_loop *, int64_t timeout_ns);
     void (*wake)(struct plx_loop *); /* any thread, async-signal-safe */

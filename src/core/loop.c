@@ -317,6 +317,9 @@ static void sweep(struct plx_loop *l, int64_t asked)
         if (at < next)
             next = at;
     }
+    int64_t others = l->engine->judge ? l->engine->judge(l) : INT64_MAX;
+    if (others < next)
+        next = others;
     if (next != INT64_MAX) {
         int64_t soonest = asked + granularity(&l->limits);
         plx__loop_deadline(l, next > soonest ? next : soonest);

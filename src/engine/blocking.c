@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -63,6 +64,8 @@ static int adopt(struct plx_loop *l, const struct plx__socket *s, struct plx_con
 {
     if (out)
         *out = NULL;
+    if (l->limits.idle_ns > 0)
+        plx__loop_deadline(l, l->now + l->limits.idle_ns); /* plx__blocking_judge() */
     switch (l->row->spread) {
     case PLX__IN_PLACE: return spread_here(l, s);
     case PLX__PROCESS: return plx__spread_process(l, s);
@@ -88,13 +91,37 @@ static void end(struct plx_loop *l, enum plx__end how)
     pthread_mutex_unlock(&sp->lock);
 }
 
+int64_t plx__blocking_judge(struct plx_loop *l)
+{
+    struct plx__spreader *sp = l->state;
+    int64_t next = INT64_MAX;
+    if (l->limits.idle_ns <= 0)
+        return next;
+    pthread_mutex_lock(&sp->lock);
+    for (struct plx__worker *w = sp->live; w; w = w->next) {
+        int64_t due = atomic_load_explicit(&w->share->due, memory_order_relaxed);
+        if (due && due <= l->now && w->pid > 0)
+            kill(w->pid, SIGURG);
+        else if (due && due <= l->now && w->task.running)
+            (void)pthread_kill(w->task.thread, SIGURG);
+        /* One who is at work now is not due before this. One who was just about to wait may have
+         * missed the signal, and is looked at again soon. */
+        else if (!due)
+            due = l->now + l->limits.idle_ns;
+        if (due < next)
+            next = due;
+    }
+    pthread_mutex_unlock(&sp->lock);
+    return next;
+}
+
 static void stats(const struct plx_loop *l, struct plx_stats *out)
 {
     struct plx__spreader *sp = l->state;
     pthread_mutex_lock(&sp->lock);
     plx__stats_add(out, &sp->gone);
     for (const struct plx__worker *w = sp->live; w; w = w->next)
-        plx__stats_add(out, w->counters);
+        plx__stats_add(out, &w->share->counters);
     pthread_mutex_unlock(&sp->lock);
 }
 
@@ -353,6 +380,7 @@ const struct plx__engine_ops plx__blocking_engine = {
     .glance = glance,
     .settle = settle,
     .watch = watch,
+    .judge = plx__blocking_judge,
     .turn = turn,
     .wake = wake,
     .end = end,

@@ -16,8 +16,9 @@
  */
 struct plx__task {
     struct plx__socket socket;
-    int fd;       /* -1 when the number is no longer ours; under `lock` */
-    bool running; /* `thread` serves it; under `lock` */
+    _Atomic int64_t *due; /* plx__share.due; NULL where there is nobody to look at it */
+    int fd;               /* -1 when the number is no longer ours; under `lock` */
+    bool running;         /* `thread` serves it; under `lock` */
     pthread_t thread;
     atomic_int ending; /* 0, or 1 + enum plx__end */
     pthread_mutex_t *lock;
@@ -31,11 +32,23 @@ void plx__blocking_end(struct plx__task *, enum plx__end);
 /* The same without the signal: for the handler of one in the process that serves. */
 void plx__blocking_mark(struct plx__task *, enum plx__end);
 
+/* Interrupts the workers whose idle limit is over. When to look again; INT64_MAX = for nobody. */
+int64_t plx__blocking_judge(struct plx_loop *);
+
 /* The signal that interrupts: SIGURG, ignored by default and harmless when it comes by itself,
  * for which reasons Go's runtime chose it too. Takes it with an empty handler while any loop
  * needs it. -EBUSY when the program has a handler of its own. */
 int plx__interrupt_take(struct plx_why *);
 void plx__interrupt_release(void);
+
+/* What a worker shows the accepting loop; a process has it in memory of both. */
+struct plx__share {
+    struct plx__counters counters;
+    /* When who waits in recv(2) is to be interrupted, because its idle limit is over; 0 = it does
+     * not wait. The loop looks at it (plx__blocking_judge()): a timeout of the socket's own takes
+     * the kernel a timer for each message, 2 to 3 % of what it costs. */
+    _Atomic int64_t due;
+};
 
 struct plx__worker { /* one connection's thread, one thread of the pool, or one child process */
     struct plx__task task;
@@ -43,9 +56,9 @@ struct plx__worker { /* one connection's thread, one thread of the pool, or one 
     pthread_t thread;
     pid_t pid;
     int life;     /* read end of a pipe whose write end only the child holds */
-    unsigned row; /* in the shared table of counters */
+    unsigned row; /* in the table of what processes share */
     bool busy;    /* pool: has a connection */
-    struct plx__counters *counters, own_counters;
+    struct plx__share *share, own_share;
     struct plx__worker *prev, *next;
 };
 
@@ -59,8 +72,8 @@ struct plx__spreader {
     struct plx__socket *waiting; /* ring: the pool's queue; in place: the one accepted */
     size_t head, nwaiting, room, nidle;
     pthread_cond_t work;
-    bool closing, draining;       /* who begins now is told at once */
-    struct plx__counters *shared; /* fork: PROCESSES_MOST rows */
+    bool closing, draining;    /* who begins now is told at once */
+    struct plx__share *shared; /* fork: PROCESSES_MOST rows */
     unsigned char *row_used;
     struct plx_loop *kept; /* loops of connections that have ended; under `lock` */
     unsigned nkept;

@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Processes at once per loop: the size of the shared table of their counters. */
+/* Processes at once per loop: the size of the table of what they share. */
 #define PROCESSES_MOST 4096u
 /* How long a child that is to end at once may still be in its handler. */
 #define CHILD_GRACE PLX_SECOND
@@ -57,7 +57,7 @@ static _Noreturn void child_main(struct plx__worker *w, struct plx_loop *l)
     if (plx__group_init(&group) < 0)
         _exit(1);
     l->group = &group; /* likewise; the parent itself keeps the limits */
-    l->counters = w->counters;
+    l->counters = &w->share->counters;
     atomic_fetch_add(&group.open, 1);
     plx__blocking_serve(l, &w->task);
     _exit(0);
@@ -87,7 +87,7 @@ static int fork_worker(struct plx__worker *w)
     sigfillset(&all);
     /* Each child gets its copy of one loop that is never used here: what a child does not allocate
      * costs no page of the allocator's in either process. */
-    if (!sp->kept && plx__loop_open_child(w->parent, w->counters, &sp->kept) < 0)
+    if (!sp->kept && plx__loop_open_child(w->parent, &w->share->counters, &sp->kept) < 0)
         return -ENOMEM;
     pthread_mutex_lock(&one_at_a_time);
     if (plx__sys_pipe2(life, O_CLOEXEC | O_NONBLOCK) < 0) {
@@ -117,7 +117,8 @@ int plx__spread_process(struct plx_loop *l, const struct plx__socket *s)
         return -ENOMEM;
     int rc = take_row(sp, &w->row);
     if (rc == 0) {
-        w->counters = &sp->shared[w->row];
+        w->share = &sp->shared[w->row];
+        w->task.due = &w->share->due;
         rc = fork_worker(w);
         if (rc < 0)
             sp->row_used[w->row] = 0;
@@ -147,7 +148,7 @@ void plx__reap_process(struct plx_loop *l, struct plx__worker *w)
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         PLX__COUNT(l, errors, 1);
         struct plx_stats child = {0};
-        plx__stats_add(&child, w->counters);
+        plx__stats_add(&child, &w->share->counters);
         if (child.accepted > child.closed)
             PLX__COUNT(l, closed, 1); /* which the child no longer could */
         plx__log(l, PLX_LOG_WARN, "the process of connection %llu (pid %d) ended by %s %d",
@@ -173,7 +174,7 @@ int plx__open_processes(struct plx_loop *l, struct plx_why *why)
     void *p = mmap(NULL, PROCESSES_MOST * sizeof(*sp->shared), PROT_READ | PROT_WRITE,
                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED || !sp->row_used) {
-        plx__why(why, "", "no memory for the counters that processes share");
+        plx__why(why, "", "no memory for what processes share");
         if (p != MAP_FAILED)
             munmap(p, PROCESSES_MOST * sizeof(*sp->shared));
         return -ENOMEM;

@@ -2,11 +2,12 @@
 /*
  * What a thread does with one connection when it may block in it: recv, handler, send, again.
  *
- * Both phases of an input happen in recv(2): it waits for the data and copies them. The limits are
- * the socket's own timeouts: SO_RCVTIMEO for the idle limit and the next timer, SO_SNDTIMEO for
- * the write limit, which also bounds the deadlock with a client that sends without ever reading
- * while we answer without ever reading. Timeouts are set only when they change: an ordinary
- * message costs one recv and one send.
+ * Both phases of an input happen in recv(2): it waits for the data and copies them. The idle limit
+ * is watched over by the accepting loop, which interrupts the recv; in place there is none, and
+ * SO_RCVTIMEO bounds it, as it does for timers of the connection's own. SO_SNDTIMEO is the write
+ * limit, which also bounds the deadlock with a client that sends without ever reading while we
+ * answer without ever reading. Timeouts are set only when they change: an ordinary message costs
+ * one recv and one send.
  *
  * A thread in recv cannot be posted to; how it is made to end, see blocking.h.
  */
@@ -181,12 +182,23 @@ static void set_patience(struct plx_loop *l, struct plx_conn *c, int64_t wait, i
         *set = wait;
 }
 
-/* Waits at most `wait`, 0 = not at all. */
+/* Waits at most `wait`, 0 = not at all; `due` = when the accepting loop is to interrupt it, 0 = the
+ * socket has a timeout itself. */
 PLX__HOT static void receive(struct plx_loop *l, struct plx__task *t, struct plx_conn *c,
-                             int64_t wait)
+                             int64_t wait, int64_t due)
 {
+    if (due)
+        atomic_store_explicit(t->due, due, memory_order_relaxed);
     ssize_t n = plx__sys_recv(c->fd, l->inbuf, PLX__INBUF, wait ? 0 : MSG_DONTWAIT);
     PLX__COUNT(l, calls_recv, 1);
+    if (due) {
+        atomic_store_explicit(t->due, 0, memory_order_relaxed);
+        /* What came while the process was stopped is read before the limit is judged. */
+        if (__builtin_expect(n < 0 && errno == EINTR, 0)) {
+            n = plx__sys_recv(c->fd, l->inbuf, PLX__INBUF, MSG_DONTWAIT);
+            PLX__COUNT(l, calls_recv, 1);
+        }
+    }
     int err = n < 0 ? errno : 0;
     plx__loop_waited(l, wait == INT64_MAX ? PLX_FOREVER : with_lateness(wait));
     if (err == EINTR)
@@ -228,26 +240,43 @@ static void await_connect(struct plx_loop *l, struct plx_conn *c, int64_t wait)
     plx__conn_connected(c, err);
 }
 
-/* Right after an ordinary message: nothing to do but to wait for the next, as long as before. */
+/* Right after an ordinary message: nothing to do but to wait for the next, as long as before.
+ * `timed`: the socket has a timeout. */
 static bool usual(const struct plx_loop *l, const struct plx__task *t, const struct plx_conn *c,
-                  int64_t rcv_timeout)
+                  bool timed)
 {
     return c->phase == PLX__OPEN && plx__conn_want(c) == PLX__WANT_READ &&
            c->moved_ms == l->now_ms && !(c->flags & (PLX__F_DRAINING | PLX__F_RESUME)) &&
-           !c->jobs && (rcv_timeout != INT64_MAX || l->limits.idle_ns <= 0) && !l->ntimers &&
+           !c->jobs && timed == (l->limits.idle_ns > 0 && !t->due) && !l->ntimers &&
            !plx__offload_due(&l->jobs) &&
            !atomic_load_explicit(&l->has_posted, memory_order_acquire) && !ending(t);
+}
+
+/* Waits for input at most `wait`, for ever = INT64_MAX. */
+static void await_input(struct plx_loop *l, struct plx__task *t, struct plx_conn *c, int64_t wait,
+                        int64_t *rcv_timeout)
+{
+    int64_t due = 0;
+    /* The idle limit is the accepting loop's affair; it knows of nothing else. */
+    if (t->due && c->phase == PLX__OPEN && !l->ntimers && wait != INT64_MAX) {
+        due = l->now + wait;
+        wait = INT64_MAX;
+    }
+    set_patience(l, c, wait, rcv_timeout);
+    receive(l, t, c, *rcv_timeout, due);
 }
 
 PLX__HOT static void serve(struct plx_loop *l, struct plx__task *t, struct plx_conn *c)
 {
     int64_t rcv_timeout = INT64_MAX;
+    int64_t idle_limit =
+        t->due && l->limits.idle_ns > 0 ? l->limits.idle_ns + PLX__LIMIT_MARGIN : 0;
     if (l->limits.write_ns > 0)
         (void)set_timeout(l, c->fd, SO_SNDTIMEO, l->limits.write_ns / 4 + PLX_MSEC);
     for (;;) {
         plx__loop_worked(l);
-        if (__builtin_expect(usual(l, t, c, rcv_timeout), 1)) {
-            receive(l, t, c, rcv_timeout);
+        if (__builtin_expect(usual(l, t, c, rcv_timeout != INT64_MAX), 1)) {
+            receive(l, t, c, rcv_timeout, idle_limit ? l->now + idle_limit : 0);
             continue;
         }
         plx__loop_chores(l);
@@ -267,7 +296,7 @@ PLX__HOT static void serve(struct plx_loop *l, struct plx__task *t, struct plx_c
         if (want & PLX__WANT_WRITE) {
             send_all(l, t, c);
             if (plx__conn_want(c) & PLX__WANT_READ)
-                receive(l, t, c, 0);
+                receive(l, t, c, 0, 0);
             continue;
         }
         if (want & PLX__WANT_FIN) {
@@ -277,10 +306,10 @@ PLX__HOT static void serve(struct plx_loop *l, struct plx__task *t, struct plx_c
             continue;
         }
         if (want & PLX__WANT_READ) {
-            bool all = !wait || (c->phase == PLX__OPEN && (c->flags & PLX__F_DRAINING));
-            if (!all)
-                set_patience(l, c, wait, &rcv_timeout);
-            receive(l, t, c, all ? 0 : rcv_timeout);
+            if (!wait || (c->phase == PLX__OPEN && (c->flags & PLX__F_DRAINING)))
+                receive(l, t, c, 0, 0);
+            else
+                await_input(l, t, c, wait, &rcv_timeout);
         } else {
             idle(l, wait);
         }

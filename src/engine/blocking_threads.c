@@ -23,7 +23,8 @@ struct plx__worker *plx__worker_new(struct plx_loop *l, const struct plx__socket
         return NULL;
     w->parent = l;
     w->life = -1;
-    w->counters = &w->own_counters;
+    w->share = &w->own_share;
+    w->task.due = &w->share->due;
     w->task.fd = -1;
     w->task.lock = &sp->lock;
     if (s) {
@@ -56,9 +57,9 @@ void plx__worker_bury(struct plx__spreader *sp, struct plx__worker *w)
 {
     plx__worker_unlink(sp, w);
     for (size_t i = 0; i < PLX__NSTATS; i++)
-        atomic_fetch_add_explicit(&sp->gone.v[i],
-                                  atomic_load_explicit(&w->counters->v[i], memory_order_relaxed),
-                                  memory_order_relaxed);
+        atomic_fetch_add_explicit(
+            &sp->gone.v[i], atomic_load_explicit(&w->share->counters.v[i], memory_order_relaxed),
+            memory_order_relaxed);
 }
 
 /* ---- loops of connections ---- */
@@ -117,12 +118,12 @@ void plx__child_loops_free(struct plx__spreader *sp)
 
 static void serve_on_own_loop(struct plx__worker *w)
 {
-    struct plx_loop *l = plx__child_loop_take(w->parent, w->counters);
+    struct plx_loop *l = plx__child_loop_take(w->parent, &w->share->counters);
     if (!l) {
         pthread_mutex_lock(w->task.lock);
         w->task.fd = -1;
         pthread_mutex_unlock(w->task.lock);
-        plx__socket_lost(w->parent, w->counters, &w->task.socket, -ENOMEM);
+        plx__socket_lost(w->parent, &w->share->counters, &w->task.socket, -ENOMEM);
         return;
     }
     plx__blocking_serve(l, &w->task);
