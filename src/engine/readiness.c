@@ -312,6 +312,7 @@ static void on_change(struct plx_loop *l, struct plx_conn *c, unsigned events)
             write_some(l, c);
     }
     if (events & (PLX_READ | PLX_ERR | PLX_HUP)) {
+        c->eng.ready.more |= c->eng.ready.may_read; /* as in on_conn() */
         c->eng.ready.may_read = 1;
         read_some(l, c);
     }
@@ -324,6 +325,7 @@ static inline void on_conn(struct plx_loop *l, struct plx_conn *c, unsigned even
         on_change(l, c, events);
         return;
     }
+    c->eng.ready.more |= c->eng.ready.may_read; /* two changes, of which a read may meet one */
     c->eng.ready.may_read = 1;
     read_some(l, c);
     settle(l, c);

@@ -13,10 +13,17 @@
  * full (RLIMIT_SIGPENDING) the kernel sends a plain SIGIO instead of the real-time signal: then the
  * queue is emptied and everything registered goes to the check list.
  *
- * Several signals of one descriptor become one event. si_fd is only a hint: the signal may be late
- * and the descriptor closed or reused. It is reported if the descriptor is registered; at worst
- * that is spurious readiness, which is legal. si_band has poll's bits. There is no sign of urgent
- * data, so PLX_SEL_HINTS is not offered.
+ * si_fd is only a hint: the signal may be late and the descriptor closed or reused. It is reported
+ * if the descriptor is registered; at worst that is spurious readiness, which is legal. si_band has
+ * poll's bits.
+ *
+ * Hints (PLX_MORE). Every change has a signal of its own: bytes, the peer's end (POLL_IN,
+ * POLL_HUP), an error (POLL_ERR), the announcement of urgent data (POLL_PRI; Linux,
+ * net/ipv4/tcp_input.c). So after one signal a short read has met all there was; what came later
+ * has a signal that is yet to be taken. But several signals of one descriptor become one event, and
+ * what is found by the check list may be any number of changes: then it is to be read until EAGAIN.
+ * And a read also stops short at urgent data, which may come long after it was announced, or after
+ * a signal was lost: from either on, the descriptor's events always carry the hint.
  *
  * Limits:
  *  - O_ASYNC, owner and signal belong to the open file, not to the descriptor. The same file
@@ -51,7 +58,8 @@
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 
-#define CHUNK 64 /* descriptors of the check list per poll; signals per read */
+#define CHUNK   64  /* descriptors of the check list per poll */
+#define SIGNALS 128 /* per read: 16 KiB */
 /* Signals taken per wait, so that one descriptor that changes all the time cannot hold it. */
 #define TAKEN_MOST 1024
 /* After an overflow the queue is as long as RLIMIT_SIGPENDING allows, 10^4 to 10^5 by default. */
@@ -60,6 +68,7 @@
 struct watched {
     unsigned char events; /* PLX_READ | PLX_WRITE, 0 = not registered */
     bool listed;          /* on the check list */
+    bool wary;            /* urgent data was announced, or a signal was lost */
     int next;             /* there; -1 = last */
     unsigned batch;       /* the wait that reported it last ... */
     int slot;             /* ... and where in its output */
@@ -71,6 +80,7 @@ struct sigio_state {
     size_t room;
     int head, tail; /* check list, -1 = empty */
     unsigned batch;
+    bool busy;       /* the last wait took more than one signal */
     uint64_t thread; /* which one waits, 0 = none yet */
     pid_t tid;
     int sig;
@@ -113,11 +123,14 @@ static void check_later(struct sigio_state *s, int fd)
     s->tail = fd;
 }
 
-static void check_all(struct sigio_state *s)
+/* `lost`: signals were, and perhaps one of urgent data. */
+static void check_all(struct sigio_state *s, bool lost)
 {
     for (size_t fd = 0; fd < s->room; fd++) {
-        if (s->table[fd].events)
-            check_later(s, (int)fd);
+        if (!s->table[fd].events)
+            continue;
+        s->table[fd].wary |= lost;
+        check_later(s, (int)fd);
     }
 }
 
@@ -138,7 +151,7 @@ static int report(struct sigio_state *s, struct plx_event *out, int n, int cap, 
 {
     struct watched *w = &s->table[fd];
     if (w->batch == s->batch) {
-        out[w->slot].events |= events;
+        out[w->slot].events |= events | PLX_MORE;
         return n;
     }
     if (n == cap) {
@@ -147,6 +160,8 @@ static int report(struct sigio_state *s, struct plx_event *out, int n, int cap, 
     }
     w->batch = s->batch;
     w->slot = n;
+    if (w->wary)
+        events |= PLX_MORE;
     out[n] = (struct plx_event){.fd = fd, .events = events};
     return n + 1;
 }
@@ -173,7 +188,8 @@ static int check(struct sigio_state *s, struct plx_event *out, int cap)
         }
         for (nfds_t i = 0; i < asked; i++) {
             if (set[i].revents)
-                n = report(s, out, n, cap, set[i].fd, plx__pollset_found(set[i].revents));
+                n = report(s, out, n, cap, set[i].fd,
+                           plx__pollset_found(set[i].revents) | PLX_MORE);
         }
     }
     return n;
@@ -213,16 +229,6 @@ static int take_signal(struct sigio_state *s, siginfo_t *si, int64_t timeout_ns)
     s->calls.wait++;
     int sig = plx__sys_sigtimedwait(&s->set, si, timeout_ns < 0 ? NULL : &ts);
     return sig < 0 ? -errno : sig;
-}
-
-/* Up to CHUNK signals that are queued already; how many. */
-static int take_many(struct sigio_state *s, struct signalfd_siginfo *si)
-{
-    if (s->queue < 0)
-        return 0;
-    s->calls.wait++;
-    ssize_t n = plx__sys_read(s->queue, si, CHUNK * sizeof(*si));
-    return n < 0 ? 0 : (int)((size_t)n / sizeof(*si));
 }
 
 /* Throws away what is queued. A SIGIO among it still counts for the thread's other selectors. */
@@ -280,7 +286,7 @@ static int enter(struct sigio_state *s)
             return rc;
         }
     }
-    check_all(s);
+    check_all(s, false);
     return 0;
 }
 
@@ -301,16 +307,41 @@ static int note(struct sigio_state *s, int code, int fd, long band, struct plx_e
     if (code < POLL_IN || code > POLL_HUP || fd < 0 || (size_t)fd >= s->room ||
         !s->table[fd].events)
         return n;
-    unsigned events = band_events(code, band) & (s->table[fd].events | PLX_HUP | PLX_ERR);
+    struct watched *w = &s->table[fd];
+    if (code == POLL_PRI)
+        w->wary = true;
+    unsigned events = code == POLL_IN ? PLX_READ : band_events(code, band);
+    events &= w->events | PLX_HUP | PLX_ERR;
     return events ? report(s, out, n, cap, fd, events) : n;
 }
 
+/* Takes up to SIGNALS signals that are queued already; how many. */
+static int take_many(struct sigio_state *s, struct plx_event *out, int *n, int cap)
+{
+    struct signalfd_siginfo si[SIGNALS];
+    if (s->queue < 0)
+        return 0;
+    s->calls.wait++;
+    ssize_t bytes = plx__sys_read(s->queue, si, sizeof(si));
+    int got = bytes < 0 ? 0 : (int)((size_t)bytes / sizeof(si[0]));
+    for (int i = 0; i < got; i++) {
+        if (si[i].ssi_signo == SIGIO)
+            thread_overflows++;
+        else
+            *n = note(s, si[i].ssi_code, si[i].ssi_fd, (long)si[i].ssi_band, out, *n, cap);
+    }
+    return got;
+}
+
 /* Takes what is queued, even with the output full: most of it is about descriptors that are in
- * there already. The first signal is waited for if nothing is ready yet. Returns the new length. */
+ * there already. The first signal is waited for if nothing is ready yet; where there was more than
+ * one the last time, it is likely that none has to be. Returns the new length. */
 static int take_queued(struct sigio_state *s, struct plx_event *out, int n, int cap,
                        int64_t timeout_ns)
 {
-    for (int taken = 0, more = 1; more && taken < TAKEN_MOST;) {
+    int taken = s->busy ? take_many(s, out, &n, cap) : 0;
+    bool more = taken == 0 || taken == SIGNALS; /* a read of less has emptied the queue */
+    while (more && taken < TAKEN_MOST) {
         siginfo_t si;
         int sig = take_signal(s, &si, n || taken ? 0 : timeout_ns);
         if (sig == -EAGAIN || (sig < 0 && n > 0))
@@ -322,17 +353,11 @@ static int take_queued(struct sigio_state *s, struct plx_event *out, int n, int 
             break;
         }
         n = note(s, si.si_code, si.si_fd, si.si_band, out, n, cap);
-        struct signalfd_siginfo many[CHUNK];
-        int got = take_many(s, many);
-        for (int i = 0; i < got; i++) {
-            if (many[i].ssi_signo == SIGIO)
-                thread_overflows++;
-            else
-                n = note(s, many[i].ssi_code, many[i].ssi_fd, (long)many[i].ssi_band, out, n, cap);
-        }
+        int got = take_many(s, out, &n, cap);
         taken += 1 + got;
-        more = s->queue < 0 || got == CHUNK; /* a read of less has emptied the queue */
+        more = s->queue < 0 || got == SIGNALS;
     }
+    s->busy = taken > 1;
     return n;
 }
 
@@ -356,14 +381,14 @@ static int sigio_wait(void *state, struct plx_event *out, int cap, int64_t timeo
     if (++s->batch == 0) /* 0 is what entries of the table begin with */
         s->batch = 1;
     if (overflowed(s))
-        check_all(s);
+        check_all(s, true);
     int n = check(s, out, cap);
     if (n < 0)
         return n;
     n = take_queued(s, out, n, cap, n ? 0 : timeout_ns);
     if (n != 0 || !overflowed(s))
         return n;
-    check_all(s);
+    check_all(s, true);
     return check(s, out, cap);
 }
 
@@ -424,6 +449,8 @@ static int sigio_ctl(void *state, int fd, uint32_t tag, unsigned old, unsigned n
     rc = arm(s, fd, old != 0);
     if (rc < 0)
         return rc;
+    if (!old)
+        s->table[fd].wary = false;
     s->table[fd].events = (unsigned char)now;
     check_later(s, fd);
     return 0;
@@ -511,7 +538,7 @@ static int sigio_probe(struct plx_why *why)
 
 const struct plx_selector_ops plx__sigio_ops = {
     .name = "sigio",
-    .caps = PLX_SEL_EDGE,
+    .caps = PLX_SEL_EDGE | PLX_SEL_HINTS,
     .state_size = STATE_SIZE,
     .probe = sigio_probe,
     .init = sigio_init,
