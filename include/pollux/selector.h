@@ -124,7 +124,7 @@ const char *const *plx_selector_names(void);
 /*
  * ---- writing a backend ----
  *
- * A backend is four functions over `state_size` bytes that the front allocates (zeroed). They begin
+ * A backend is a few functions over `state_size` bytes that the front allocates (zeroed). They begin
  * with a struct plx_selector_calls, in which the backend counts its system calls. The front keeps
  * the table of descriptors, checks arguments, fills in `data`, drops what was not registered for,
  * and drops stale events.
@@ -149,6 +149,10 @@ struct plx_selector_ops {
     /* Interest of fd changes from `old` to `now`; 0 = none (register: old == 0; unregister:
      * now == 0). -errno as plx_selector_register(). On failure nothing has changed. */
     int (*ctl)(void *state, int fd, uint32_t tag, unsigned old, unsigned now);
+    /* fd, which is registered, is about to be closed, and that takes it out of the kernel's set:
+     * what is left to do. A file that lives on through a duplicate may still be reported. NULL: as
+     * ctl with now == 0. */
+    void (*closing)(void *state, int fd);
     /* As plx_selector_select(), except that 0 may come early: the front waits again. */
     int (*wait)(void *state, struct plx_event *, int cap, int64_t timeout_ns);
     void (*fini)(void *state);

@@ -17,8 +17,10 @@
  *         OPEN        READ unless paused, throttled or at the peer's end; WRITE while queued;
  *                     FIN after plx_half_close()
  *         FINISHING   READ until the peer's end (discarded, lest the peer block and never read our
- * answer); WRITE while queued, then FIN LINGERING   READ until the peer's end, then nothing ENDED
- * nothing: retire me
+ *                     answer); WRITE while queued, then FIN, which to close it sends where the peer
+ *                     has ended
+ *         LINGERING   READ until the peer's end, then nothing
+ *         ENDED       nothing: retire me
  */
 #include "core/core.h"
 #include "core/trace.h"
@@ -315,7 +317,10 @@ unsigned plx__conn_want_rarely(const struct plx_conn *c)
         if (!write && (c->flags & (PLX__F_HALF | PLX__F_FIN_SENT)) == PLX__F_HALF)
             write = PLX__WANT_FIN;
         return read | write;
-    case PLX__FINISHING: return read | (write ? write : PLX__WANT_FIN);
+    case PLX__FINISHING:
+        if (!read && !write)
+            return PLX__WANT_RETIRE;
+        return read | (write ? write : PLX__WANT_FIN);
     case PLX__LINGERING: return read ? read : PLX__WANT_RETIRE;
     case PLX__ENDED: break;
     }

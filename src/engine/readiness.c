@@ -180,7 +180,7 @@ static void retire(struct plx_loop *l, struct plx_conn *c)
 {
     struct reactor *r = l->state;
     if (c->eng.ready.armed)
-        (void)plx_selector_unregister(r->sel, c->fd);
+        plx__selector_closing(r->sel, c->fd);
     c->eng.ready.armed = 0;
     if (c->eng.ready.listed) {
         for (struct plx_conn **at = &r->run; *at; at = &(*at)->eng.ready.next) {
@@ -321,10 +321,15 @@ static void on_change(struct plx_loop *l, struct plx_conn *c, unsigned events)
 
 static inline void on_conn(struct plx_loop *l, struct plx_conn *c, unsigned events)
 {
-    if (__builtin_expect(events != PLX_READ || c->phase != PLX__OPEN, 0)) {
+    /* An edge tells of room, too, each time. */
+    bool usual = c->phase == PLX__OPEN &&
+                 (events == PLX_READ || (events == (PLX_READ | PLX_WRITE) && !c->out_bytes));
+    if (__builtin_expect(!usual, 0)) {
         on_change(l, c, events);
         return;
     }
+    if (events & PLX_WRITE)
+        c->eng.ready.may_write = 1;
     c->eng.ready.more |= c->eng.ready.may_read; /* two changes, of which a read may meet one */
     c->eng.ready.may_read = 1;
     read_some(l, c);

@@ -23,6 +23,10 @@ int plx__selector_open(const struct plx_selector_ops *, struct plx_selector **ou
 /* As plx_selector_select(), but may return 0 before the timeout: it does not look at the clock. */
 int plx__selector_wait(struct plx_selector *, struct plx_ready *out, int cap, int64_t timeout_ns);
 
+/* As plx_selector_unregister(), of a descriptor that is closed next: spares the system call where
+ * closing does what it would do. */
+void plx__selector_closing(struct plx_selector *, int fd);
+
 /* For a wait: `ns` > 0 as the kernel takes it, in full precision. Clamped to what every system
  * accepts (kevent and select of some BSDs refuse more than 100 000 000 s with EINVAL). */
 struct timespec plx__selector_timespec(int64_t ns);

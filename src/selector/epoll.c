@@ -53,8 +53,10 @@ static uint32_t asked(const struct epoll_state *s, unsigned events)
 static unsigned found(const struct epoll_state *s, uint32_t bits)
 {
     unsigned events = 0;
-    if (bits == EPOLLIN) /* nearly always */
+    if (bits == EPOLLIN) /* nearly always, and of an edge the next */
         return PLX_READ;
+    if (bits == (EPOLLIN | EPOLLOUT))
+        return PLX_READ | PLX_WRITE;
     if (bits & EPOLLIN)
         events |= PLX_READ;
     if (bits & EPOLLOUT)
@@ -99,6 +101,13 @@ static int epoll_change(void *state, int fd, uint32_t tag, unsigned old, unsigne
         rc = call(s, EPOLL_CTL_ADD, fd, &ev);
     }
     return rc;
+}
+
+/* Closing the last descriptor of a file takes it out of every set (epoll(7), "Q6"). */
+static void epoll_closing(void *state, int fd)
+{
+    (void)state;
+    (void)fd;
 }
 
 /* epoll_wait's milliseconds would round a timer of 100 us up to ten times its length;
@@ -188,12 +197,13 @@ static int epoll_probe(struct plx_why *why)
 #define STATE_SIZE sizeof(struct epoll_state)
 #else
 #include "selector/absent.h"
-#define init_level   plx__absent_init
-#define init_edge    plx__absent_init
-#define epoll_change plx__absent_ctl
-#define epoll_await  plx__absent_wait
-#define epoll_fini   plx__absent_fini
-#define STATE_SIZE   sizeof(struct plx_selector_calls)
+#define init_level    plx__absent_init
+#define init_edge     plx__absent_init
+#define epoll_change  plx__absent_ctl
+#define epoll_closing NULL
+#define epoll_await   plx__absent_wait
+#define epoll_fini    plx__absent_fini
+#define STATE_SIZE    sizeof(struct plx_selector_calls)
 
 static int epoll_probe(struct plx_why *why)
 {
@@ -208,6 +218,7 @@ const struct plx_selector_ops plx__epoll_ops = {
     .probe = epoll_probe,
     .init = init_level,
     .ctl = epoll_change,
+    .closing = epoll_closing,
     .wait = epoll_await,
     .fini = epoll_fini,
 };
@@ -219,6 +230,7 @@ const struct plx_selector_ops plx__epoll_et_ops = {
     .probe = epoll_probe,
     .init = init_edge,
     .ctl = epoll_change,
+    .closing = epoll_closing,
     .wait = epoll_await,
     .fini = epoll_fini,
 };

@@ -241,6 +241,18 @@ int plx_selector_unregister(struct plx_selector *s, int fd)
     return 0;
 }
 
+void plx__selector_closing(struct plx_selector *s, int fd)
+{
+    struct entry *e = find(s, fd);
+    if (!s->ops->closing) {
+        (void)plx_selector_unregister(s, fd);
+    } else if (e) {
+        s->ops->closing(s->state, fd);
+        *e = (struct entry){0};
+        s->registered--;
+    }
+}
+
 /* ---- waiting ---- */
 
 /* Leaves the kernel object with all its orphans for a new one. Without the means to do so

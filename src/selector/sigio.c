@@ -456,6 +456,14 @@ static int sigio_ctl(void *state, int fd, uint32_t tag, unsigned old, unsigned n
     return 0;
 }
 
+/* A file that lives on through a duplicate goes on sending its signals: spurious readiness of
+ * whoever gets the number. */
+static void sigio_closing(void *state, int fd)
+{
+    struct sigio_state *s = state;
+    s->table[fd].events = 0;
+}
+
 static int sigio_init(void *state)
 {
     struct sigio_state *s = state;
@@ -524,11 +532,12 @@ static int sigio_probe(struct plx_why *why)
 #define STATE_SIZE sizeof(struct sigio_state)
 #else
 #include "selector/absent.h"
-#define sigio_init plx__absent_init
-#define sigio_ctl  plx__absent_ctl
-#define sigio_wait plx__absent_wait
-#define sigio_fini plx__absent_fini
-#define STATE_SIZE sizeof(struct plx_selector_calls)
+#define sigio_init    plx__absent_init
+#define sigio_ctl     plx__absent_ctl
+#define sigio_closing NULL
+#define sigio_wait    plx__absent_wait
+#define sigio_fini    plx__absent_fini
+#define STATE_SIZE    sizeof(struct plx_selector_calls)
 
 static int sigio_probe(struct plx_why *why)
 {
@@ -543,6 +552,7 @@ const struct plx_selector_ops plx__sigio_ops = {
     .probe = sigio_probe,
     .init = sigio_init,
     .ctl = sigio_ctl,
+    .closing = sigio_closing,
     .wait = sigio_wait,
     .fini = sigio_fini,
 };
