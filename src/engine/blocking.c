@@ -83,12 +83,24 @@ static void end(struct plx_loop *l, enum plx__end how)
     if (sp->here.fd >= 0)
         plx__blocking_end(&sp->here, how);
     for (struct plx__worker *w = how == PLX__RETURN ? NULL : sp->live; w; w = w->next) {
+        pthread_mutex_lock(&w->lock);
         if (w->pid > 0)
             plx__end_process(w, how);
         else if (w->task.fd >= 0)
             plx__blocking_end(&w->task, how);
+        pthread_mutex_unlock(&w->lock);
     }
     pthread_mutex_unlock(&sp->lock);
+}
+
+static void interrupt(struct plx__worker *w)
+{
+    pthread_mutex_lock(&w->lock);
+    if (w->pid > 0)
+        kill(w->pid, SIGURG);
+    else if (w->task.running)
+        (void)pthread_kill(w->task.thread, SIGURG);
+    pthread_mutex_unlock(&w->lock);
 }
 
 int64_t plx__blocking_judge(struct plx_loop *l)
@@ -100,10 +112,8 @@ int64_t plx__blocking_judge(struct plx_loop *l)
     pthread_mutex_lock(&sp->lock);
     for (struct plx__worker *w = sp->live; w; w = w->next) {
         int64_t due = atomic_load_explicit(&w->share->due, memory_order_relaxed);
-        if (due && due <= l->now && w->pid > 0)
-            kill(w->pid, SIGURG);
-        else if (due && due <= l->now && w->task.running)
-            (void)pthread_kill(w->task.thread, SIGURG);
+        if (due && due <= l->now)
+            interrupt(w);
         /* One who is at work now is not due before this. One who was just about to wait may have
          * missed the signal, and is looked at again soon. */
         else if (!due)
@@ -191,7 +201,7 @@ static void close_spread(struct plx_loop *l)
     while (sp->live) { /* the pool's, which keep their counters until now */
         struct plx__worker *w = sp->live;
         sp->live = w->next;
-        free(w);
+        plx__worker_free(w);
     }
     plx__child_loops_free(sp);
     plx__close_processes(sp);
@@ -308,7 +318,7 @@ static int turn(struct plx_loop *l, int64_t timeout_ns)
     }
     if (l->row->spread == PLX__THREAD)
         plx__reap_threads(l);
-    else if (l->row->spread == PLX__POOL)
+    else if (l->row->spread == PLX__POOL && l->draining)
         plx__count_pool(l);
     else if (l->row->spread == PLX__IN_PLACE)
         ready += serve_waiting(l);

@@ -52,6 +52,7 @@ struct plx__share {
 
 struct plx__worker { /* one connection's thread, one thread of the pool, or one child process */
     struct plx__task task;
+    pthread_mutex_t lock; /* the task's; taken under the spreader's, never the other way round */
     struct plx_loop *parent;
     pthread_t thread;
     pid_t pid;
@@ -84,6 +85,7 @@ struct plx__spreader {
 
 /* Workers of an accepting loop. The list of the living is under the spreader's lock. */
 struct plx__worker *plx__worker_new(struct plx_loop *, const struct plx__socket *);
+void plx__worker_free(struct plx__worker *);
 void plx__worker_link(struct plx__spreader *, struct plx__worker *);
 void plx__worker_unlink(struct plx__spreader *, struct plx__worker *);
 /* Takes the worker from the living; its counters are kept. `lock` held. */
@@ -102,7 +104,7 @@ void plx__child_loops_free(struct plx__spreader *);
 
 void plx__reap_threads(struct plx_loop *); /* joins those that are done */
 int plx__open_pool(struct plx_loop *, struct plx_why *);
-void plx__count_pool(struct plx_loop *); /* into nconn: what is left to end */
+void plx__count_pool(struct plx_loop *); /* into nconn, for a drain: what is left to end */
 int plx__open_processes(struct plx_loop *, struct plx_why *);
 void plx__end_process(const struct plx__worker *, enum plx__end);
 void plx__end_processes(struct plx_loop *); /* waits for all */

@@ -124,7 +124,7 @@ int plx__spread_process(struct plx_loop *l, const struct plx__socket *s)
             sp->row_used[w->row] = 0;
     }
     if (rc < 0) {
-        free(w);
+        plx__worker_free(w);
         return rc;
     }
     plx__sys_close(s->fd); /* the child's now */
@@ -163,7 +163,7 @@ void plx__reap_process(struct plx_loop *l, struct plx__worker *w)
     pthread_mutex_unlock(&sp->lock);
     sp->row_used[w->row] = 0;
     plx__sys_close(w->life);
-    free(w);
+    plx__worker_free(w);
     l->nconn--;
 }
 

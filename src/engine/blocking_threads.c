@@ -17,7 +17,6 @@
 
 struct plx__worker *plx__worker_new(struct plx_loop *l, const struct plx__socket *s)
 {
-    struct plx__spreader *sp = l->state;
     struct plx__worker *w = plx__sys_calloc(1, sizeof(*w));
     if (!w)
         return NULL;
@@ -26,12 +25,20 @@ struct plx__worker *plx__worker_new(struct plx_loop *l, const struct plx__socket
     w->share = &w->own_share;
     w->task.due = &w->share->due;
     w->task.fd = -1;
-    w->task.lock = &sp->lock;
+    pthread_mutex_init(&w->lock, NULL);
+    w->task.lock = &w->lock;
     if (s) {
         w->task.socket = *s;
         w->task.fd = s->fd;
     }
     return w;
+}
+
+void plx__worker_free(struct plx__worker *w)
+{
+    if (w)
+        pthread_mutex_destroy(&w->lock);
+    free(w);
 }
 
 void plx__worker_link(struct plx__spreader *sp, struct plx__worker *w)
@@ -116,18 +123,17 @@ void plx__child_loops_free(struct plx__spreader *sp)
  * wait for the next connection, which wakes it anyway. What is left of one is its stack's pages. */
 #define DONE_MOST 32u
 
-static void serve_on_own_loop(struct plx__worker *w)
+/* `l` is NULL for want of memory. */
+static void serve_on(struct plx_loop *l, struct plx__worker *w)
 {
-    struct plx_loop *l = plx__child_loop_take(w->parent, &w->share->counters);
-    if (!l) {
-        pthread_mutex_lock(w->task.lock);
-        w->task.fd = -1;
-        pthread_mutex_unlock(w->task.lock);
-        plx__socket_lost(w->parent, &w->share->counters, &w->task.socket, -ENOMEM);
+    if (l) {
+        plx__blocking_serve(l, &w->task);
         return;
     }
-    plx__blocking_serve(l, &w->task);
-    plx__child_loop_give(w->parent->state, l);
+    pthread_mutex_lock(w->task.lock);
+    w->task.fd = -1;
+    pthread_mutex_unlock(w->task.lock);
+    plx__socket_lost(w->parent, &w->share->counters, &w->task.socket, -ENOMEM);
 }
 
 static void *thread_main(void *arg)
@@ -137,7 +143,10 @@ static void *thread_main(void *arg)
     char name[32];
     snprintf(name, sizeof(name), "plx-conn-%llu", (unsigned long long)w->task.socket.number);
     plx__thread_name(name);
-    serve_on_own_loop(w);
+    struct plx_loop *l = plx__child_loop_take(w->parent, &w->share->counters);
+    serve_on(l, w);
+    if (l)
+        plx__child_loop_give(sp, l);
     pthread_mutex_lock(&sp->lock);
     plx__worker_bury(sp, w);
     w->next = sp->done;
@@ -164,7 +173,7 @@ int plx__spread_thread(struct plx_loop *l, const struct plx__socket *s)
         plx__worker_unlink(sp, w);
     pthread_mutex_unlock(&sp->lock);
     if (rc < 0)
-        free(w);
+        plx__worker_free(w);
     else
         l->nconn++;
     return rc;
@@ -182,17 +191,28 @@ void plx__reap_threads(struct plx_loop *l)
         struct plx__worker *w = list;
         list = w->next;
         pthread_join(w->thread, NULL);
-        free(w);
+        plx__worker_free(w);
         l->nconn--;
     }
 }
 
 /* ---- pool of threads ---- */
 
+/* The loop of a pool's thread, which keeps it; NULL without memory. */
+static struct plx_loop *own_loop(struct plx__worker *w, struct plx_loop *l)
+{
+    if (l)
+        plx__loop_reuse_child(l, &w->share->counters);
+    else if (plx__loop_open_child(w->parent, &w->share->counters, &l) < 0)
+        return NULL;
+    return l;
+}
+
 static void *pool_main(void *arg)
 {
     struct plx__worker *w = arg;
     struct plx__spreader *sp = w->parent->state;
+    struct plx_loop *l = NULL;
     pthread_mutex_lock(&sp->lock);
     for (;;) {
         while (!sp->nwaiting && !sp->closing)
@@ -211,13 +231,19 @@ static void *pool_main(void *arg)
             plx__blocking_end(&w->task, PLX__POLITELY);
         w->busy = true;
         pthread_mutex_unlock(&sp->lock);
-        serve_on_own_loop(w);
+        l = own_loop(w, l);
+        serve_on(l, w);
+        if (l)
+            plx__chunks_free(&l->chunks); /* as in plx__child_loop_give() */
         pthread_mutex_lock(&sp->lock);
         w->busy = false;
         sp->nidle++;
-        plx__wake_signal(&sp->wake); /* a drain may be waiting for the last one */
+        if (sp->draining) /* the loop may be waiting for the last one */
+            plx__wake_signal(&sp->wake);
     }
     pthread_mutex_unlock(&sp->lock);
+    if (l)
+        plx__loop_close_child(l);
     return NULL;
 }
 
@@ -263,7 +289,7 @@ int plx__open_pool(struct plx_loop *l, struct plx_why *why)
         snprintf(name, sizeof(name), "plx-pool-%u", started);
         rc = w ? plx__thread_start(&w->thread, STACK, name, pool_main, w) : -ENOMEM;
         if (rc < 0) {
-            free(w);
+            plx__worker_free(w);
             break;
         }
         pthread_mutex_lock(&sp->lock);
