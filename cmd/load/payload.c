@@ -5,6 +5,7 @@
 #include "cmd/random.h"
 
 #include <ctype.h>
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,20 +53,28 @@ static size_t place(uint64_t number, uint64_t seq)
     return (size_t)(random_next(&state) % PLACES);
 }
 
-/* Upper-case digits, so that a server that answers in upper case leaves them as they are. */
-static void put_hex(char *to, int digits, uint64_t value)
+/* The digits of a number of 32 bits, all at once: a nibble to a byte each, then 0 to 9 and A to F.
+ * Upper case, so that a server that answers in upper case leaves them as they are. */
+static void put_hex(char *to, uint32_t value)
 {
-    while (digits-- > 0) {
-        to[digits] = "0123456789ABCDEF"[value & 15];
-        value >>= 4;
-    }
+    uint64_t x = value;
+    x = (x << 16 | x) & 0x0000ffff0000ffffu;
+    x = (x << 8 | x) & 0x00ff00ff00ff00ffu;
+    x = (x << 4 | x) & 0x0f0f0f0f0f0f0f0fu;
+    uint64_t letters = (x + 0x0606060606060606u) >> 4 & 0x0101010101010101u;
+    x += 0x3030303030303030u + letters * ('A' - '9' - 1);
+    x = htobe64(x);
+    memcpy(to, &x, sizeof(x));
 }
 
 static void make_head(char *head, uint64_t number, uint64_t seq)
 {
-    put_hex(head, 8, number);
+    char high[8];
+    put_hex(head, (uint32_t)number);
+    put_hex(high, (uint32_t)(seq >> 32));
+    memcpy(head + 9, high + 2, 6);
+    put_hex(head + 15, (uint32_t)seq);
     head[8] = '-';
-    put_hex(head + 9, 14, seq);
     head[23] = ' ';
 }
 

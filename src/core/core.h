@@ -368,6 +368,8 @@ struct plx_watch {
 
 /* Input of one read: 64 KiB keeps the buffer within a typical second-level cache. */
 #define PLX__INBUF 65536
+/* Output that a callback of input can gather outside the queue. */
+#define PLX__ANSWER 16384
 
 struct plx_loop {
     const struct plx__model *row;
@@ -389,7 +391,10 @@ struct plx_loop {
     int64_t now, start;
     uint32_t now_ms;
     unsigned char *inbuf;
-    struct { /* input lent to a handler, and how much of it is queued as output uncopied */
+    unsigned char *answer; /* what a handler sends in answer to its input, PLX__ANSWER bytes */
+    /* Input lent to a handler, and what is to be sent from outside the queue, [from, to): a part of
+     * that input, or of `answer`. */
+    struct {
         struct plx_conn *conn;
         const unsigned char *base, *end, *from, *to;
     } lent;

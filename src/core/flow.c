@@ -4,7 +4,8 @@
  *
  * Lending. During plx__conn_received() the input buffer is lent to the handler. A plx_send() of a
  * part of that very input is not copied: it is remembered as a range ("borrowed") behind the
- * chunks of the queue. The engine writes right away; plx__conn_release() copies only what the
+ * chunks of the queue. Other answers to that input are gathered in a buffer of the loop's, and
+ * borrowed from there. The engine writes right away; plx__conn_release() copies only what the
  * socket did not take.
  *
  * Holding. What a handler does not consume is joined with what arrives later; so is everything that
@@ -266,6 +267,25 @@ static bool borrow(struct plx_conn *c, const unsigned char *p, size_t n)
 /* What is rare is kept out of plx_send(), which then needs no register saved. */
 #define RARE __attribute__((noinline, cold))
 
+/* Copies what is to be sent behind what else the callback has sent in answer to this input, from
+ * where the engine writes it right away. Not when something is queued before it, or when input is
+ * borrowed: that goes first. */
+static bool gather(struct plx_conn *c, const void *p, size_t n)
+{
+    struct plx_loop *l = c->loop;
+    if (l->lent.conn != c || c->out.head)
+        return false;
+    if (l->lent.from == l->lent.to)
+        l->lent.from = l->lent.to = l->answer;
+    /* Of borrowed input this is more than there is room. */
+    size_t used = (uintptr_t)l->lent.to - (uintptr_t)l->answer;
+    if (used > PLX__ANSWER || n > PLX__ANSWER - used)
+        return false;
+    memcpy(l->answer + used, p, n);
+    l->lent.to += n;
+    return true;
+}
+
 RARE static int throttle(struct plx_conn *c)
 {
     if (!(c->flags & PLX__F_THROTTLED)) {
@@ -300,6 +320,8 @@ RARE static int refuse(struct plx_conn *c, int err)
 
 __attribute__((noinline)) static int send_copied(struct plx_conn *c, const void *p, size_t n)
 {
+    if (gather(c, p, n))
+        return queued(c, n);
     if (settle_loan(c) < 0 || plx__outq_add(&c->out, &c->loop->chunks, p, n) < 0)
         return refuse(c, -ENOMEM);
     return queued(c, n);

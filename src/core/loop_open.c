@@ -110,7 +110,9 @@ static struct plx_loop *make(const struct plx__model *row)
     l->start = plx__clock();
     plx__loop_update(l);
     l->quiet_since = l->now;
-    l->inbuf = plx__sys_malloc(PLX__INBUF);
+    l->inbuf = plx__sys_malloc(PLX__INBUF + PLX__ANSWER);
+    if (l->inbuf)
+        l->answer = l->inbuf + PLX__INBUF;
     if (!l->inbuf || pthread_mutex_init(&l->post_lock, NULL) != 0) {
         free(l->inbuf);
         free(l);

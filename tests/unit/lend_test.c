@@ -91,6 +91,74 @@ static void test_parts(void **state)
     expect_queued(c, "abcdcd-efabcdef");
 }
 
+/* An answer of the handler's own, in pieces: one piece, outside the queue until it is wanted back.
+ */
+static ssize_t reply(struct plx_conn *c, const void *p, size_t n)
+{
+    char words[] = "your ";
+    plx_send(c, words, 5);
+    memset(words, '#', sizeof(words));
+    plx_send(c, p, n);
+    plx_send(c, "!", 1);
+    return (ssize_t)n;
+}
+
+static void test_answer_is_gathered(void **state)
+{
+    struct fixture *f = *state;
+    char input[] = "word";
+    f->data = reply;
+    struct plx_conn *c = opened(f);
+    for (int i = 0; i < 2; i++) { /* the second finds the buffer as the first left it */
+        plx__conn_received(c, input, 4);
+        assert_int_equal(front(c).iov_len, 10);
+        assert_null(c->out.head);
+        expect_queued(c, "your word!");
+        plx__conn_sent(c, 3);
+        expect_queued(c, "r word!");
+        plx__conn_release(c);
+        expect_queued(c, "r word!");
+        plx__conn_sent(c, 7);
+        expect_want(c, READ);
+    }
+    send_some(c, 1); /* what is queued goes first */
+    plx__conn_received(c, input, 4);
+    plx__conn_release(c);
+    plx__conn_sent(c, 1);
+    expect_queued(c, "your word!");
+}
+
+/* More than there is room for outside the queue. */
+static ssize_t long_reply(struct plx_conn *c, const void *p, size_t n)
+{
+    static char part[PLX__ANSWER / 2 - 1];
+    (void)p;
+    for (char text = 'a'; text < 'f'; text++) {
+        memset(part, text, sizeof(part));
+        assert_int_equal(plx_send(c, part, sizeof(part)), 0);
+    }
+    return (ssize_t)n;
+}
+
+static void test_long_answer(void **state)
+{
+    struct fixture *f = *state;
+    const size_t part = PLX__ANSWER / 2 - 1;
+    f->data = long_reply;
+    f->loop->limits.high_water = f->loop->limits.queue_cap = 1u << 20;
+    struct plx_conn *c = opened(f);
+    plx__conn_received(c, "?", 1);
+    plx__conn_release(c);
+    struct iovec iov[64];
+    int pieces = plx__conn_outgoing(c, iov, 64);
+    size_t at = 0;
+    for (int i = 0; i < pieces; i++) {
+        for (size_t k = 0; k < iov[i].iov_len; k++, at++)
+            assert_int_equal(((char *)iov[i].iov_base)[k], 'a' + (int)(at / part));
+    }
+    assert_int_equal(at, 5 * part);
+}
+
 /* Only the connection whose input it is can borrow it. */
 static struct plx_conn *neighbour;
 
@@ -228,6 +296,8 @@ int main(void)
         TEST(test_release_copies_the_rest),
         TEST(test_borrowed_after_queued),
         TEST(test_parts),
+        TEST(test_answer_is_gathered),
+        TEST(test_long_answer),
         TEST(test_neighbour_copies),
         TEST(test_outgoing_is_pinned),
         TEST(test_random),
