@@ -111,6 +111,8 @@ int64_t plx__blocking_judge(struct plx_loop *l)
         return next;
     pthread_mutex_lock(&sp->lock);
     for (struct plx__worker *w = sp->live; w; w = w->next) {
+        if (l->row->spread == PLX__POOL && !w->busy)
+            continue;
         int64_t due = atomic_load_explicit(&w->share->due, memory_order_relaxed);
         if (due && due <= l->now)
             interrupt(w);
@@ -293,6 +295,8 @@ static int turn(struct plx_loop *l, int64_t timeout_ns)
     struct plx__spreader *sp = l->state;
     bool all;
     size_t n = fill(l, &all);
+    if (l->row->spread == PLX__POOL && l->draining)
+        plx__count_pool(l); /* before a wait that a signal may end */
     if (l->row->spread == PLX__IN_PLACE && sp->nwaiting)
         timeout_ns = 0;
     else if (!all && (timeout_ns < 0 || timeout_ns > SHORTAGE))
