@@ -257,10 +257,12 @@ void plx__group_leave(struct plx__group *, const struct plx__peer *);
 
 struct plx__listener {
     struct plx__source source;
-    bool active;    /* the engine watches it */
-    bool exclusive; /* ask the selector to wake one waiter only */
-    bool over;      /* a "limit reached" line was logged and not yet taken back */
-    bool more;      /* the last batch used its budget up: the queue may not be empty */
+    bool active;           /* the engine watches it */
+    bool exclusive;        /* ask the selector to wake one waiter only */
+    bool over;             /* a "limit reached" line was logged and not yet taken back */
+    bool more;             /* the last batch used its budget up: the queue may not be empty */
+    uint8_t burst, streak; /* readiness.c: accepts per report, beyond the first; how often in a row
+                            * that was too few */
     struct plx_loop *loop;
     struct plx__listen_socket *socket;
     const struct plx_handler *handler;

@@ -36,6 +36,8 @@
 /* Sends to one connection before others get their turn; as libuv's count in uv__write. */
 #define WRITE_BUDGET  32
 #define ACCEPT_BUDGET 64
+/* So many reports in a row that told of more connections than were accepted: more at once. */
+#define BURST_STREAK 4
 /* How long the kernel is left alone that had no memory or no buffers for us. */
 #define SHORTAGE (10 * PLX_MSEC)
 
@@ -364,12 +366,24 @@ static void on_watch(struct plx_loop *l, struct plx_watch *w, unsigned events)
     w->fn(w->fd, events, w->arg);
 }
 
+/* Who waits behind the last that was accepted is reported again, and an accept(2) that finds nobody
+ * costs more than that: so as many are accepted per report as are likely to wait. */
+static void adapt_burst(struct plx__listener *ls)
+{
+    ls->streak = (uint8_t)(ls->more ? ls->streak + 1 : 0);
+    if (!ls->more)
+        ls->burst /= 2;
+    else if (ls->streak >= BURST_STREAK && ls->burst < ACCEPT_BUDGET - 1)
+        ls->burst++;
+}
+
 static void on_listener(struct plx_loop *l, struct plx__listener *ls)
 {
     struct reactor *r = l->state;
     if (!ls->active)
         return;
-    int n = plx__accept_batch(ls, ACCEPT_BUDGET);
+    int n = plx__accept_batch(ls, edge(r) ? ACCEPT_BUDGET : 1 + ls->burst);
+    adapt_burst(ls);
     r->progress |= n > 0;
     ls->more = ls->more && edge(r) && ls->active; /* a level is reported again */
     r->hot |= ls->more;
