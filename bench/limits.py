@@ -15,7 +15,6 @@ import sys
 
 # A model and the limit that it is held against, where the names are not the same.
 FLOORS = {"io_uring": ["floor-io_uring", "floor-io_uring-recv"]}
-ENOUGH = 0.5e9  # ns of user time that a hundred ticks or more have added up to
 FLOOR_MOST = 1.03  # CPU per message of a model, of its limit's
 
 
@@ -37,15 +36,6 @@ class Results:
     def cpu(self, workload, arm):
         samples = self.samples(workload, arm)
         return statistics.median(samples.values()) / 1000 if samples else None
-
-    def user(self, workload, arm):
-        """What of it is user space's, in us, all rounds together: the kernel attributes whole ticks
-        of its clock, a hundredth of a second at worst, so less than ENOUGH says nothing."""
-        cell = self.cells.get((workload, arm))
-        known = [s for s in (cell or {}).get("samples") or [] if s["user_ns"] is not None]
-        messages = sum(s["messages"] for s in known)
-        total = sum(s["user_ns"] * s["messages"] for s in known)
-        return total / messages / 1000 if total > ENOUGH else None
 
     def why(self, workload, arm):
         return (self.cells.get((workload, arm)) or {}).get("why") or "not measured"
@@ -92,15 +82,6 @@ def main():
         cells = [results.cpu(w, arm) for w in results.workloads]
         rows.append([f"`{arm}`"] + ["-" if c is None else "%.2f" % c for c in cells])
     table(["arm"] + [f"`{w}`" for w in results.workloads], rows)
-
-    rows = []
-    for arm in sorted(results.arms, key=lambda a: (a.startswith("peer-"), a.startswith("floor-"), a)):
-        cells = [results.user(w, arm) for w in results.workloads]
-        if any(c is not None for c in cells):
-            rows.append([f"`{arm}`"] + ["-" if c is None else "%.3f" % c for c in cells])
-    if rows:
-        print("What of it is user space's, where enough of it was seen to say so:\n")
-        table(["arm"] + [f"`{w}`" for w in results.workloads], rows)
 
     print("A model against its limit by hand (1.00 = the same; below = cheaper):\n")
     rows = []
