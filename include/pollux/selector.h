@@ -124,10 +124,10 @@ const char *const *plx_selector_names(void);
 /*
  * ---- writing a backend ----
  *
- * A backend is a few functions over `state_size` bytes that the front allocates (zeroed). They begin
- * with a struct plx_selector_calls, in which the backend counts its system calls. The front keeps
- * the table of descriptors, checks arguments, fills in `data`, drops what was not registered for,
- * and drops stale events.
+ * A backend is a few functions over `state_size` bytes that the front allocates (zeroed). They
+ * begin with a struct plx_selector_calls, in which the backend counts its system calls. The front
+ * keeps the table of descriptors, checks arguments, fills in `data`, drops what was not registered
+ * for, and drops stale events.
  */
 struct plx_event {
     int fd;
