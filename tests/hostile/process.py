@@ -83,7 +83,9 @@ def second_signal(trial):
     server.signal(signal.SIGTERM)
     at = time.monotonic()
     refused = False
-    while not refused and time.monotonic() - at < trial.within:
+    # One who came before the signal was heard is told the end only when it is: on a busy machine
+    # that takes a while.
+    while not refused and time.monotonic() - at < 10 * trial.within:
         try:
             clients.end_of(clients.connect(server.address, timeout=trial.within), trial.within)
         except OSError:
