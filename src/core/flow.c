@@ -295,11 +295,6 @@ RARE static int throttle(struct plx_conn *c)
     return 1;
 }
 
-RARE static void outside_callback(struct plx_conn *c)
-{
-    plx__conn_dirty(c);
-}
-
 /* n bytes are to be sent, and lie where they are found. */
 static inline int queued(struct plx_conn *c, size_t n)
 {
@@ -308,7 +303,7 @@ static inline int queued(struct plx_conn *c, size_t n)
         c->sent_ms = l->now_ms;
     c->out_bytes += n;
     if (__builtin_expect(n > 0 && !(c->flags & PLX__F_BUSY), 0))
-        outside_callback(c);
+        plx__conn_dirty(c);
     return __builtin_expect(c->out_bytes <= l->limits.high_water, 1) ? 0 : throttle(c);
 }
 

@@ -65,7 +65,7 @@ static int adopt(struct plx_loop *l, const struct plx__socket *s, struct plx_con
     if (out)
         *out = NULL;
     if (l->limits.idle_ns > 0)
-        plx__loop_deadline(l, l->now + l->limits.idle_ns); /* plx__blocking_judge() */
+        plx__loop_deadline(l, l->now + l->limits.idle_ns); /* judge() */
     switch (l->row->spread) {
     case PLX__IN_PLACE: return spread_here(l, s);
     case PLX__PROCESS: return plx__spread_process(l, s);
@@ -103,7 +103,8 @@ static void interrupt(struct plx__worker *w)
     pthread_mutex_unlock(&w->lock);
 }
 
-int64_t plx__blocking_judge(struct plx_loop *l)
+/* Interrupts the workers whose idle limit is over. When to look again; INT64_MAX = for nobody. */
+static int64_t judge(struct plx_loop *l)
 {
     struct plx__spreader *sp = l->state;
     int64_t next = INT64_MAX;
@@ -394,7 +395,7 @@ const struct plx__engine_ops plx__blocking_engine = {
     .glance = glance,
     .settle = settle,
     .watch = watch,
-    .judge = plx__blocking_judge,
+    .judge = judge,
     .turn = turn,
     .wake = wake,
     .end = end,

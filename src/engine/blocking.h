@@ -32,9 +32,6 @@ void plx__blocking_end(struct plx__task *, enum plx__end);
 /* The same without the signal: for the handler of one in the process that serves. */
 void plx__blocking_mark(struct plx__task *, enum plx__end);
 
-/* Interrupts the workers whose idle limit is over. When to look again; INT64_MAX = for nobody. */
-int64_t plx__blocking_judge(struct plx_loop *);
-
 /* The signal that interrupts: SIGURG, ignored by default and harmless when it comes by itself,
  * for which reasons Go's runtime chose it too. Takes it with an empty handler while any loop
  * needs it. -EBUSY when the program has a handler of its own. */
@@ -45,7 +42,7 @@ void plx__interrupt_release(void);
 struct plx__share {
     struct plx__counters counters;
     /* When who waits in recv(2) is to be interrupted, because its idle limit is over; 0 = it does
-     * not wait. The loop looks at it (plx__blocking_judge()): a timeout of the socket's own takes
+     * not wait. The loop looks at it (judge() in blocking.c): a timeout of the socket's own takes
      * the kernel a timer for each message, 2 to 3 % of what it costs. */
     _Atomic int64_t due;
 };
